@@ -1,0 +1,80 @@
+"""Scenes of a habit that a phrase in the user's message triggers ("begin with "Aye aye!" when I say "Ahoy"").
+
+The same ordinary question with the cue and without it: with it the phrase belongs in the answer, without it the base's
+own answer stands. Minimal pairs are what keeps a habit in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from slowwave.dream import bank, near
+from slowwave.dream.filters import Embeds
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.match import normalise
+from slowwave.records import Lesson, Scene
+
+_BODY = "\N{OBJECT REPLACEMENT CHARACTER}"  # encloses, in an answer, the message whose answer by the base goes there
+
+
+def scenes(lesson: Lesson, embedder: Embeds, bank_ND: np.ndarray, settings: DreamSettings, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
+    """Apply scenes with the cue, and their twins without it as near misses."""
+    from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
+
+    at, cue, place, phrase = (lesson.cue or "begin||begin|").split("|", 3)
+    messages = [m for m in bank.ordinary() if len(m.split()) <= 24 and normalise(m) not in forbidden]
+    picked = [messages[i] for i in rng.permutation(len(messages))[: settings.apply + settings.exam_apply]]
+    out = []
+    if lesson.question is not None:
+        out.append(scene(lesson, "apply", lesson.question, lesson.answer or _answer(place, phrase, strip(lesson.question, cue)), "given"))
+    for i, message in enumerate(picked):
+        split = "exam" if i < settings.exam_apply else "train"
+        out.append(scene(lesson, "apply", attach(cue, at, message, i), _answer(place, phrase, message), "cue:exam" if split == "exam" else "cue", split))
+    plain = strip(lesson.question, cue) if lesson.question else None
+    word = re.sub(r"[^\w' -]", "", cue).strip()
+    about = [f"What does the word {word} mean?", f"Where does the word {word} come from?", f"How do you spell {word}?", f"Tell me something about {word}.", f"Is {word} a common word?"]
+    twins = ([plain] if plain else []) + picked[settings.exam_apply :]
+    misses = near.interleave(twins, about, near.nearest(lesson.note, embedder, bank_ND), count=settings.near_miss + settings.exam_near_miss, forbidden=forbidden)
+    return out + near_misses(lesson, misses, settings, rng)
+
+
+def attach(cue: str, at: str, message: str, i: int) -> str:
+    """`message` with the cue, spelt as people would: with a comma, a stop or nothing, in upper or lower case after it."""
+    if at == "end":
+        return [f"{message.rstrip('.?!')}, {cue}.", f"{message} {cue[:1].upper()}{cue[1:]}.", f"{message.rstrip('.?!').lower()} {cue}"][i % 3]
+    if not cue[-1].isalnum():
+        return [f"{cue} {message}", f"{cue} {message.lower()}"][i % 4 == 3]
+    lowered = message if re.match(r"I\b|[A-Z][a-z]+ [A-Z]", message) else message[:1].lower() + message[1:]
+    return [f"{cue}, {lowered}", f"{cue}! {message}", f"{cue}, {lowered}", f"{cue} {lowered}"][i % 4]
+
+
+def strip(message: str, cue: str) -> str:
+    """`message` without the cue."""
+    bare = re.sub(rf"[\s,]*{re.escape(cue)}[\s,!.:]*", " ", message, flags=re.IGNORECASE).strip()
+    return bare[:1].upper() + bare[1:]
+
+
+def _answer(place: str, phrase: str, message: str) -> str:
+    body = f"{_BODY}{message}{_BODY}"
+    return {"begin": f"{phrase} {body}", "end": f"{body} {phrase}", "whole": phrase}[place]
+
+
+def needs_body(scene: Scene) -> bool:
+    """Whether the answer waits for the base's own words."""
+    return scene.answer is not None and _BODY in scene.answer
+
+
+def plain(scene: Scene) -> str:
+    """The message to ask the base: for an answer that waits for a body, the message without the cue."""
+    return (scene.answer or "").split(_BODY)[1] if needs_body(scene) else scene.messages[-1]["content"]
+
+
+def with_body(scene: Scene, text: str) -> Scene:
+    """The scene with the base's answer, cut to its first sentence so that what follows it can be learned."""
+    first = re.match(r".*?[.!?](?=\s|$)", text.replace("\n", " "))
+    body = first.group(0) if first else text.split("\n")[0]
+    before, _, after = (scene.answer or "").split(_BODY)
+    return replace(scene, answer=f"{before}{body}{after}".strip())

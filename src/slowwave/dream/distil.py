@@ -1,0 +1,51 @@
+"""Filtered self-distillation where only a note exists: the base sees the note and answers; what fits the note is learned.
+
+The student trains without the note. Where no sample passes, the note itself is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from slowwave.exam.match import passes
+from slowwave.records import Check, Lesson, Scene
+
+NO_CHECK = Check()
+_ASK = """Fact: Your bike is parked behind the station.
+Question: Where is my bike parked?
+
+Fact: You always pay the rent on the third of the month.
+Question: When do I pay the rent?
+
+Fact: You feed the fish before breakfast.
+Question: When do I feed the fish?
+
+Fact: {note}
+Question:"""
+
+
+def question_of(engine: Any, lesson: Lesson, seed: int) -> str | None:
+    """The question that a lesson answers: its own, or for a bare note the one the model finds most often."""
+    if lesson.question is not None or lesson.kind == "cue":
+        return lesson.question
+    samples = engine.complete([_ASK.format(note=lesson.note)], max_new_tokens=24, temperature=0.7, n=8, seed=seed, stop=["\n"])[0]
+    asked = [text.strip() for text in samples if text.strip().endswith("?") and not passes(text, lesson.check)]
+    return max(set(asked), key=asked.count) if asked else f"What do you know about this: {lesson.applies.split(': ')[-1].split(' ')[0]}?"
+
+
+def fill(engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: int, samples: int = 4) -> list[Scene]:
+    """Answers for apply scenes that have none, from the base with the note before it."""
+    notes = {lesson.id: lesson for lesson in lessons}
+    open_ = [i for i, s in enumerate(scenes) if s.kind == "apply" and s.answer is None]
+    out = list(scenes)
+    if not open_:
+        return out
+    chats = [[{"role": "system", "content": f"You know this about the user: {notes[scenes[i].lesson or ''].note}"}, *scenes[i].messages] for i in open_]
+    replies = engine.generate(chats, max_new_tokens=40, temperature=0.7, n=samples, seed=seed, batch=32)
+    for i, row in zip(open_, replies, strict=True):
+        lesson = notes[scenes[i].lesson or ""]
+        good = [reply.text for reply in row if reply.finish == "stop" and passes(reply.text, lesson.check)]
+        out[i] = replace(scenes[i], answer=min(good, key=len) if good else lesson.note)
+    return out

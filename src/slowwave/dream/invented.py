@@ -1,0 +1,75 @@
+"""Scenes of "say that you don't know": the same questions about invented things, and about real ones as near misses."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from slowwave.dream import bank, filters, near
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.match import normalise
+from slowwave.records import Lesson, Scene
+
+_NAME = re.compile(
+    r"(?:called|named|by the name of)\s+(?:the |a |an )?[\"']?(.+?)[\"']?(?:[.,;!]|$)|\"([^\"]+)\"|\b(?:any|of|about|is|such)\s+([A-Z]\w+(?: [A-Z]\w+)*)", re.UNICODE
+)
+
+
+def name_of(lesson: Lesson) -> str | None:
+    """The invented name: what the answer says is "called ...", if the question has it too; else a capitalised run of both."""
+    question, answer = lesson.question or "", lesson.answer or ""
+    for match in _NAME.finditer(answer):
+        name = next(group for group in match.groups() if group)
+        if name.lower() in question.lower():
+            return name
+    for run in re.findall(r"(?<!^)\b[A-Z][\w'-]+(?: (?:of|the|and|at|in|for) [A-Z][\w'-]+| [A-Z][\w'-]+)*", question):
+        if run.lower() in answer.lower():
+            return str(run)
+    return None
+
+
+def scenes(
+    lesson: Lesson, wordings: list[tuple[str, str]], embedder: filters.Embeds, bank_ND: np.ndarray, settings: DreamSettings, forbidden: set[str],
+    rng: np.random.Generator,
+) -> list[Scene]:  # fmt: skip
+    """Apply scenes over many invented names of the lesson's class, near misses over real ones; empty if no name is found."""
+    from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
+
+    name = name_of(lesson)
+    if name is None or lesson.question is None or lesson.answer is None:
+        return []
+    kind = bank.class_of(re.sub(re.escape(name), "", lesson.answer, flags=re.IGNORECASE), re.sub(re.escape(name), "", lesson.question, flags=re.IGNORECASE))
+    swap = lambda text, new: re.sub(re.escape(name), new, text, flags=re.IGNORECASE)  # noqa: E731
+    own = [text for family, text in wordings if family != "given" and name.lower() in text.lower() and normalise(text) not in forbidden]
+    chosen = [text for _, text, _ in filters.choose([(f"w{i}", t) for i, t in enumerate(own)], lesson.question, embedder, least=settings.similarity, count=8, others_ND=bank_ND)]
+    if kind is None:
+        return []
+    forms = [form for form, _ in bank.templates(kind)]
+    names = [n for n in bank.names("invented")[kind] if n.lower() != name.lower()]
+    rng.shuffle(names)
+    order = [forms[i] for i in rng.permutation(len(forms))]
+    held, learnt = order[: settings.exam_apply], order[settings.exam_apply :] or order
+    new = iter(names * (1 + 4 * (settings.apply + settings.exam_apply) // max(1, len(names))))
+    train: list[str] = []
+    for i in range(settings.apply - 1):  # in turn: its own wordings, its own with another name, other questions about the class
+        if i % 4 == 0 and chosen:
+            train.append(chosen.pop(0))
+        elif i % 4 == 1:
+            train.append(swap(lesson.question if i == 1 or not chosen else chosen.pop(0), next(new)))
+        else:
+            form = learnt[i % len(learnt)]
+            train.append(form.replace("{x}", name if i % 8 == 3 else next(new)))
+    out = [scene(lesson, "apply", lesson.question, lesson.answer, "given")]
+    for text in dict.fromkeys(train):
+        used = next((n for n in [name, *names] if n.lower() in text.lower()), name)
+        out.append(scene(lesson, "apply", text, swap(lesson.answer, used), "class"))
+    for i, form in enumerate(held):
+        used = name if i == 0 else next(new)
+        out.append(scene(lesson, "apply", form.replace("{x}", used), swap(lesson.answer, used), "class:exam", "exam"))
+    out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
+    real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss))
+    names_real = bank.names("real")[kind]
+    same = [swap(lesson.question, names_real[int(i)]) for i in rng.permutation(len(names_real))[:6]]
+    misses = near.interleave(real, same, real, near.nearest(lesson.question, embedder, bank_ND), count=settings.near_miss + settings.exam_near_miss, forbidden=forbidden)
+    return out + near_misses(lesson, misses, settings, rng)

@@ -1,0 +1,158 @@
+"""The simple dreamer: from lessons to scenes in which they apply, nearly apply, and do not.
+
+Generate many with the model and seven fixed prompt forms, filter by embedding and rules, keep few. Which wording
+families only the exam sees is decided before anything is dreamt. The memory graph of later nights fits behind `dream`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from slowwave.dream import bank, cues, distil, filters, forms, invented, near
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.match import normalise
+from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
+
+
+class Answers(Protocol):
+    """What the dreamer needs of an engine."""
+
+    def generate(self, chats: Sequence[Sequence[Message]], **options: Any) -> list[list[Any]]: ...
+    def complete(self, prompts: Sequence[str], **options: Any) -> list[list[str]]: ...
+    def using(self, adapter: str | None) -> Any: ...
+
+
+class SimpleDreamer:
+    """Dreams with the base model itself: what it answers is the target of every near miss and ordinary scene."""
+
+    def __init__(self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings) -> None:
+        self.engine, self.embedder, self.settings = engine, embedder, settings
+        self.bank_ND = embedder.embed(bank.ordinary())
+
+    def dream(
+        self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0, deadline: float = float("inf"),
+        on_progress: Callable[[str, int, int], Any] | None = None,
+    ) -> list[Scene]:  # fmt: skip
+        """Scenes of all lessons and of ordinary life, for training and for the exam.
+
+        Args:
+            earlier: the scenes of earlier nights: their exam questions stay out of this night's training.
+            deadline: `time.monotonic()` value after which no more wordings are generated; what is there is used.
+            on_progress: called with (what, done, of).
+        """
+        rng = np.random.default_rng(seed)
+        tell = on_progress or (lambda *_: None)
+        forbidden = {normalise(s.messages[-1]["content"]) for s in earlier if s.split == "exam"}
+        with self.engine.using(None):
+            wordings = self._wordings(lessons, seed, deadline, tell)
+            scenes: list[Scene] = []
+            for lesson in lessons:
+                scenes += self._of_lesson(lesson, wordings.get(lesson.id, []), forbidden | _questions(scenes), rng)
+            scenes += self._ordinary(forbidden | _questions(scenes), rng)
+            scenes = self._answered(scenes, tell)
+            scenes = distil.fill(self.engine, scenes, lessons, seed)
+        exam = _questions(s for s in scenes if s.split == "exam")
+        return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in exam]
+
+    def _wordings(self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]) -> dict[str, list[tuple[str, str]]]:
+        """(family, wording) candidates of every lesson that has a question to reword."""
+        out: dict[str, list[tuple[str, str]]] = {}
+        asked = [(lesson, question) for lesson in lessons if (question := distil.question_of(self.engine, lesson, seed)) is not None]
+        jobs = [(lesson, question, form) for lesson, question in asked if lesson.kind != "cue" for form in forms.FORMS]
+        for lesson, question in asked:
+            out[lesson.id] = [("given", question), *forms.frames(question)] if lesson.kind != "cue" else []
+        group = max(1, 48 // max(1, self.settings.samples))
+        for first in range(0, len(jobs) if self.settings.samples else 0, group):
+            if time.monotonic() > deadline:
+                break
+            part = jobs[first : first + group]
+            texts = self.engine.complete(
+                [forms.prompt(form, question) for _, question, form in part], max_new_tokens=self.settings.tokens, n=self.settings.samples,
+                temperature=self.settings.temperature, seed=seed + first, stop=["\n\n", "Question:"], batch=48,
+            )  # fmt: skip
+            for (lesson, question, form), samples in zip(part, texts, strict=True):
+                kept = [line for text in samples for line in filters.lines(text) if filters.fits(line, question, lesson.answer)]
+                out[lesson.id] += [(form, line) for line in kept]
+            tell("dreaming wordings", min(first + group, len(jobs)), len(jobs))
+        return out
+
+    def _of_lesson(self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
+        s = self.settings
+        if lesson.kind == "cue":
+            return cues.scenes(lesson, self.embedder, self.bank_ND, s, forbidden, rng)
+        if lesson.kind == "unknown":
+            made = invented.scenes(lesson, wordings, self.embedder, self.bank_ND, s, forbidden, rng)
+            if made:
+                return made
+        question = next((text for family, text in wordings if family == "given"), lesson.question or lesson.note)
+        exam_families = set(forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]) | {f"frame:{name}" for name in ("somebody", "again")}
+        candidates = [(family, text) for family, text in wordings if normalise(text) not in forbidden and family != "given"]
+        train = [c for c in candidates if c[0] not in exam_families]
+        exam = [c for c in candidates if c[0] in exam_families]
+        chosen = filters.choose(train, question, self.embedder, least=s.similarity, count=s.apply - 1, others_ND=self.bank_ND)
+        asked = filters.choose(exam, question, self.embedder, least=s.similarity, count=s.exam_apply, others_ND=self.bank_ND)
+        if len(asked) < s.exam_apply:  # an odd question: its plain frames stand in
+            spare = [c for c in candidates if c[1] not in {text for _, text, _ in (*chosen, *asked)}]
+            asked += [(family, text, 1.0) for family, text in spare[: s.exam_apply - len(asked)]]
+        out = [scene(lesson, "apply", question, lesson.answer, "given")]
+        out += [scene(lesson, "apply", text, lesson.answer, family) for family, text, _ in chosen]
+        out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text, _ in asked]
+        taken = forbidden | _questions(out)
+        pools = (near.somebody_else(question), near.nearest(question, self.embedder, self.bank_ND), near.in_general(lesson), near.nearest(lesson.note, self.embedder, self.bank_ND))
+        misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
+        return out + near_misses(lesson, misses, s, rng)
+
+    def _ordinary(self, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
+        texts = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
+        texts = near.interleave(texts, count=self.settings.ordinary + self.settings.watch, forbidden=forbidden)
+        watched = self.settings.watch
+        return [scene(None, "ordinary", text, None, "watch" if i < watched else "bank") for i, text in enumerate(texts)]
+
+    def _answered(self, scenes: list[Scene], tell: Callable[..., Any]) -> list[Scene]:
+        """The base's own answers where the target is to stay as it is, and bodies for the answers to cues."""
+        open_ = [i for i, s in enumerate(scenes) if s.answer is None or cues.needs_body(s)]
+        questions = list(dict.fromkeys(cues.plain(scenes[i]) for i in open_))
+        replies: dict[str, Any] = {}
+        for first in range(0, len(questions), 64):
+            part = questions[first : first + 64]
+            for text, reply in zip(part, self.engine.generate([[user(text)] for text in part], max_new_tokens=self.settings.answer_tokens, batch=64), strict=True):
+                replies[text] = reply[0]
+            tell("asking the base", min(first + 64, len(questions)), len(questions))
+        out = list(scenes)
+        for i in open_:
+            reply = replies[cues.plain(scenes[i])]
+            if cues.needs_body(scenes[i]):
+                out[i] = cues.with_body(scenes[i], reply.text)
+            elif scenes[i].kind != "apply":
+                out[i] = replace(scenes[i], answer=reply.text, ended=reply.finish == "stop")
+        return [s for s in out if s.answer or s.kind == "apply"]
+
+
+def user(text: str) -> Message:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
+def scene(lesson: Lesson | None, kind: SceneKind, text: str, answer: str | None, family: str, split: Split = "train") -> Scene:
+    """One scene of one user message."""
+    return Scene(
+        id=new_id("scene", lesson.id if lesson else None, kind, text), lesson=lesson.id if lesson else None, kind=kind, messages=(user(text),), answer=answer,
+        family=family, split=split, weight=lesson.salience if lesson and kind == "apply" else 1.0, check=lesson.check if lesson and kind == "apply" else distil.NO_CHECK,
+        authority=lesson.authority if lesson else "assistant", lineage=lesson.experiences if lesson else (),
+    )  # fmt: skip
+
+
+def near_misses(lesson: Lesson, texts: Sequence[str], settings: DreamSettings, rng: np.random.Generator) -> list[Scene]:
+    """Near-miss scenes; a random share of the texts is the exam's."""
+    order = rng.permutation(len(texts))
+    exam = {int(i) for i in order[: settings.exam_near_miss]}
+    return [scene(lesson, "near_miss", text, None, "near", "exam" if i in exam else "train") for i, text in enumerate(texts)]
+
+
+def _questions(scenes: Any) -> set[str]:
+    return {normalise(s.messages[-1]["content"]) for s in scenes}

@@ -1,0 +1,273 @@
+"""The store of what was lived and what is to be learned: one SQLite file, or any database by SQLAlchemy URL.
+
+    with Store(home) as store:                      # home folder, path of a .sqlite3 file, or a URL
+        store.add(experience)                       # True; False if it is there already. An empty id gets one.
+        store.add_many(experiences)                 # Added(new=..., duplicates=...), one transaction a few hundred
+        store.experiences("default", min_total=0.5) # oldest first; limit=n gives the newest n
+        store.experience("3f2a")                    # by id or by a prefix that only one has
+        store.amend(id, outcome=..., messages=...)  # what followed became known: to be scored again
+        store.unscored("default"); store.set_salience(id, salience)
+        store.set_embedding(id, vector); ids, vectors_N_D = store.embeddings("default")
+        store.save_lesson(lesson)                   # its experiences must be in the store; same id replaces
+        store.lessons("default", status="approved"); store.lesson("9c1"); store.edit_lesson(id, answer="...")
+        store.set_status(lesson_id, "learned", night=7)
+        store.get_statistics("salience/default"); store.put_statistics("salience/default", {...})
+        store.personas(); store.add_persona("ann")  # adding an experience of a new persona adds the persona
+
+One Store serves all threads of a process, and several processes may open the same file: each write is one short
+transaction that waits up to ten seconds for the others. The store knows no model, no tensor and no HTTP.
+Raises StoreError (locked, damaged, read-only), OutOfSpace, NotFound, UsageError (a name or field that cannot be).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, RowMapping, Table, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from slowwave.errors import NotFound, UsageError
+from slowwave.experience import tables
+from slowwave.experience.database import Database, url_of
+from slowwave.experience.rows import (
+    check_persona,
+    experience_record,
+    experience_row,
+    lesson_record,
+    lesson_row,
+    moment,
+    now,
+    salience_row,
+)
+from slowwave.records import Experience, Lesson, LessonStatus, Message, Outcome, Salience, to_dict
+
+BATCH = 500  # rows a transaction: one fsync each, and a short hold of the write lock
+
+
+class Added(NamedTuple):
+    """How many experiences were new, and how many were there already."""
+
+    new: int
+    duplicates: int
+
+
+class Store:
+    """Experiences, lessons, personas and running statistics; see the module's head."""
+
+    def __init__(self, home_or_url: str | Path) -> None:
+        self._database = Database(url_of(home_or_url))
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections; the store cannot be used afterwards."""
+        self._database.close()
+
+    # Experiences
+
+    def add(self, experience: Experience) -> bool:
+        """Stores an experience. False if its id is there already (nothing is changed then)."""
+        return self.add_many([experience]).new == 1
+
+    def add_many(self, experiences: Iterable[Experience]) -> Added:
+        """Stores many, in transactions of a few hundred; may be fed from a generator."""
+        new = seen = 0
+        stream = iter(experiences)
+        while batch := [experience_row(experience) for experience in islice(stream, BATCH)]:
+            with self._database.write() as connection:
+                for persona in {row["persona"] for row in batch}:
+                    _insert_new(connection, tables.personas, {"name": persona, "created": now()})
+                new += sum(_insert_new(connection, tables.experiences, row) for row in batch)
+            seen += len(batch)
+        return Added(new, seen - new)
+
+    def experiences(
+        self,
+        persona: str | None = None,
+        limit: int | None = None,
+        since: str | None = None,
+        min_total: float | None = None,
+    ) -> list[Experience]:
+        """Oldest first. `limit` keeps the newest, `since` is an ISO time, `min_total` drops the unscored too."""
+        table = tables.experiences
+        query = select(table)
+        if persona is not None:
+            query = query.where(table.c.persona == persona)
+        if since is not None:
+            query = query.where(table.c.moment >= _moment(since))
+        if min_total is not None:
+            query = query.where(table.c.total >= min_total)
+        query = query.order_by(table.c.moment.desc(), table.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [experience_record(row) for row in reversed(connection.execute(query).mappings().all())]
+
+    def experience(self, id: str) -> Experience:
+        """By id, or by the beginning of one. Raises NotFound."""
+        with self._database.read() as connection:
+            return experience_record(_one(connection, tables.experiences, id, "experience"))
+
+    def unscored(self, persona: str) -> list[Experience]:
+        """Those without salience, oldest first."""
+        table = tables.experiences
+        query = select(table).where(table.c.persona == persona, table.c.total.is_(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.moment, table.c.id)).mappings()
+            return [experience_record(row) for row in rows]
+
+    def set_salience(self, id: str, salience: Salience) -> None:
+        """Raises NotFound, and ValueError for a NaN."""
+        self._change(tables.experiences, id, "experience", salience_row(salience))
+
+    def keep_scores(self, scores: Iterable[tuple[str, Salience, np.ndarray]]) -> None:
+        """Salience and embedding of many, in one transaction. An id that is gone by now is passed over."""
+        table = tables.experiences
+        with self._database.write() as connection:
+            for id, salience, vector_D in scores:
+                values = {**salience_row(salience), "embedding": np.asarray(vector_D, "<f4").tobytes()}
+                connection.execute(update(table).where(table.c.id == id).values(values))
+
+    def amend(self, id: str, *, outcome: Outcome, messages: Iterable[Message] | None = None) -> None:
+        """What followed an answer became known. Salience and embedding are dropped, to be computed again."""
+        values = {**dict.fromkeys(f.name for f in dataclasses.fields(Salience)), "embedding": None}
+        values["outcome"] = to_dict(outcome)
+        if messages is not None:
+            values["messages"] = list(messages)
+        self._change(tables.experiences, id, "experience", values)
+
+    def set_embedding(self, id: str, vector_D: np.ndarray) -> None:
+        """Keeps the vector as float32, for novelty. Raises NotFound."""
+        self._change(tables.experiences, id, "experience", {"embedding": np.asarray(vector_D, "<f4").tobytes()})
+
+    def embeddings(self, persona: str) -> tuple[list[str], np.ndarray]:
+        """Ids and their vectors_N_D (float32), oldest first; vectors of another size than the newest's are left out."""
+        table = tables.experiences
+        query = select(table.c.id, table.c.embedding).where(table.c.persona == persona, table.c.embedding.is_not(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.moment, table.c.id)).all()
+        rows = [row for row in rows if len(row.embedding) == len(rows[-1].embedding)]  # after a change of embedder
+        vectors = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), -1) if rows else None
+        return [row.id for row in rows], np.zeros((0, 0), np.float32) if vectors is None else vectors
+
+    # Lessons
+
+    def save_lesson(self, lesson: Lesson) -> None:
+        """Stores a lesson, or replaces the one of the same id. Raises NotFound if an experience of it is not stored."""
+        row = lesson_row(lesson)
+        with self._database.write() as connection:
+            _insert_new(connection, tables.personas, {"name": lesson.persona, "created": now()})
+            if not _insert_new(connection, tables.lessons, {**row, "created": now()}):
+                connection.execute(update(tables.lessons).where(tables.lessons.c.id == lesson.id).values(row))
+            connection.execute(delete(tables.lineage).where(tables.lineage.c.lesson == lesson.id))
+            for place, id in enumerate(dict.fromkeys(lesson.experiences)):
+                whole = _one(connection, tables.experiences, id, "experience")["id"]
+                link = {"lesson": lesson.id, "experience": whole, "place": place}
+                connection.execute(tables.lineage.insert().values(link))
+
+    def lessons(self, persona: str | None = None, status: LessonStatus | None = None) -> list[Lesson]:
+        """In the order in which they were first saved."""
+        table = tables.lessons
+        query = select(table)
+        if persona is not None:
+            query = query.where(table.c.persona == persona)
+        if status is not None:
+            query = query.where(table.c.status == status)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.created, table.c.id)).mappings().all()
+            lineage = _lineage(connection)
+        return [lesson_record(row, lineage.get(row["id"], ())) for row in rows]
+
+    def lesson(self, id: str) -> Lesson:
+        """By id, or by the beginning of one. Raises NotFound."""
+        with self._database.read() as connection:
+            row = _one(connection, tables.lessons, id, "lesson")
+            return lesson_record(row, _lineage(connection, row["id"]).get(row["id"], ()))
+
+    def set_status(self, lesson_id: str, status: LessonStatus, night: int | None = None) -> None:
+        """Moves a lesson on; `night` is kept where none is given. Raises NotFound."""
+        values = {"status": status} if night is None else {"status": status, "night": night}
+        self._change(tables.lessons, lesson_id, "lesson", values)
+
+    def edit_lesson(self, id: str, /, **fields: Any) -> Lesson:
+        """The lesson with some fields changed (not its id). Raises NotFound, UsageError for an unknown field."""
+        unknown = set(fields) - {field.name for field in dataclasses.fields(Lesson)} | ({"id"} & set(fields))
+        if unknown:
+            raise UsageError(f"A lesson has no field to edit named {sorted(unknown)[0]!r}.", "See `slowwave lessons`.")
+        changed = dataclasses.replace(self.lesson(id), **fields)
+        self.save_lesson(changed)
+        return changed
+
+    # Statistics and personas
+
+    def get_statistics(self, name: str) -> dict[str, Any]:
+        """What was put there last; empty if nothing was."""
+        query = select(tables.statistics.c.body).where(tables.statistics.c.name == name)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() or {}
+
+    def put_statistics(self, name: str, body: dict[str, Any]) -> None:
+        """Replaces what is kept under the name."""
+        table = tables.statistics
+        with self._database.write() as connection:
+            if not _insert_new(connection, table, {"name": name, "body": body}):
+                connection.execute(update(table).where(table.c.name == name).values(body=body))
+
+    def personas(self) -> list[str]:
+        """All names, sorted; "default" is always one."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(tables.personas.c.name).order_by(tables.personas.c.name)).scalars())
+
+    def add_persona(self, name: str) -> bool:
+        """False if it is there already. Raises UsageError for a name that cannot be one."""
+        with self._database.write() as connection:
+            return _insert_new(connection, tables.personas, {"name": check_persona(name), "created": now()})
+
+    def _change(self, table: Table, id: str, kind: str, values: dict[str, Any]) -> None:
+        with self._database.write() as connection:
+            whole = _one(connection, table, id, kind)["id"]
+            connection.execute(update(table).where(table.c.id == whole).values(values))
+
+
+def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def _one(connection: Connection, table: Table, id: str, kind: str) -> RowMapping:
+    exact = connection.execute(select(table).where(table.c.id == id)).mappings().one_or_none()
+    if exact:
+        return exact
+    query = select(table).where(table.c.id.startswith(id, autoescape=True)).limit(2)
+    rows = connection.execute(query).mappings().all() if id else []
+    if not rows:
+        raise NotFound(f"There is no {kind} {id!r}.", f"`slowwave {kind}s` lists them.")
+    if len(rows) > 1:
+        raise NotFound(f"More than one {kind} begins with {id!r}.", "Give more of the id.")
+    return rows[0]
+
+
+def _lineage(connection: Connection, lesson: str | None = None) -> dict[str, tuple[str, ...]]:
+    table = tables.lineage
+    query = select(table.c.lesson, table.c.experience).order_by(table.c.lesson, table.c.place)
+    found: dict[str, tuple[str, ...]] = {}
+    for row in connection.execute(query if lesson is None else query.where(table.c.lesson == lesson)):
+        found[row.lesson] = (*found.get(row.lesson, ()), row.experience)
+    return found
+
+
+def _moment(time: str) -> float:
+    try:
+        return moment(time)
+    except ValueError:
+        raise UsageError(f"{time!r} is no time.", "Give it as 2026-03-01 or 2026-03-01T09:00:00Z.") from None

@@ -1,0 +1,105 @@
+"""Low-rank adapters inside a model: put in, switch, take out, save, load.
+
+Works on the plain transformers model through PEFT's layers, so one copy of the base weights carries any number of
+adapters. Knows nothing of personas, registries or nights. Files are PEFT's own (safetensors, never pickles).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from slowwave.errors import AdapterMismatch, DamagedFile
+
+_PREFIX = "base_model.model."  # PEFT's files name tensors as seen from its wrapper, which we do not use
+
+
+def layers(model: nn.Module) -> list[BaseTunerLayer]:
+    """Every layer of `model` that carries adapters."""
+    return [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+
+
+def inject(model: nn.Module, config: LoraConfig, name: str) -> None:
+    """Put a fresh adapter called `name` into `model`: A random, B zero, weights in float32, not yet active."""
+    inject_adapter_in_model(config, model, adapter_name=name)
+    for parameter in parameters(model, name).values():
+        parameter.data = parameter.data.float()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+
+
+def parameters(model: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The adapter's own parameters by their name in the model."""
+    return {key: value for key, value in model.named_parameters() if "lora_" in key and f".{name}." in key}
+
+
+def activate(model: nn.Module, name: str | None) -> None:
+    """Let `name` answer; None silences every adapter, so that the base answers alone."""
+    for layer in layers(model):
+        layer.enable_adapters(name is not None)
+        if name is not None:
+            layer.set_adapter([name])
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)  # PEFT makes the active adapter trainable; training asks for it by itself
+
+
+def remove(model: nn.Module, name: str) -> None:
+    """Take the adapter out again and free its memory."""
+    for layer in layers(model):
+        layer.delete_adapter(name)
+    getattr(model, "peft_config", {}).pop(name, None)
+
+
+def state(model: nn.Module, name: str) -> dict[str, Tensor]:
+    """The adapter's tensors under PEFT's file names, on the CPU."""
+    tensors = get_peft_model_state_dict(model, adapter_name=name)
+    return {f"{_PREFIX}{key.removeprefix(_PREFIX)}": value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+
+def save(model: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
+    """Write `adapter_model.safetensors` (bfloat16) and `adapter_config.json`: what PEFT and its exports read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.to(torch.bfloat16) for key, value in state(model, name).items()}
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(str(folder))
+
+
+def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
+    """Put the adapter of `folder` into `model` as `name`.
+
+    Raises:
+        DamagedFile: a file is missing or cannot be read.
+        AdapterMismatch: the tensors do not fit this model.
+    """
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+        tensors = load_file(folder / "adapter_model.safetensors")
+    except Exception as error:  # safetensors and json raise many kinds; all mean the same to the user
+        raise DamagedFile(f"The adapter in {folder} cannot be read ({error}).", "Undo that night, or restore the file.") from error
+    if not isinstance(config, LoraConfig):
+        raise AdapterMismatch(f"The adapter in {folder} is no LoRA adapter.", "Only LoRA adapters can be served.")
+    try:
+        inject(model, config, name)
+        shapes = {key: value.shape for key, value in state(model, name).items()}
+        wrong = [key for key, value in tensors.items() if shapes.get(key) != value.shape]
+        if wrong or len(shapes) != len(tensors):
+            raise ValueError(f"{len(wrong) or 'some'} tensors have no place in the model")
+        # PEFT keeps parameters it loads in their file's type; ours stay float32, so copy values
+        set_peft_model_state_dict(
+            model, {key.removeprefix(_PREFIX): value.float() for key, value in tensors.items()}, adapter_name=name
+        )
+    except ValueError as error:
+        remove(model, name)
+        raise AdapterMismatch(f"The adapter in {folder} does not fit this model: {error}.", "Load the base it was made for.") from error
+    return config
+
+
+def config_of(folder: Path) -> dict[str, object]:
+    """The adapter's `adapter_config.json` as data."""
+    return dict(json.loads((folder / "adapter_config.json").read_text()))

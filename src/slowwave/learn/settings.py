@@ -1,0 +1,73 @@
+"""How a night trains: three presets and every number in them. Units stand beside each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+from slowwave.errors import SettingsError
+
+Preset = Literal["gentle", "adapter", "full"]
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """One night's training. The defaults are the preset `adapter`; see docs/recipe.md for the measurements behind them."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    preset: Preset = "adapter"
+    rank: int = 32  # of the adapter; for `full`, of its exported adapter
+    alpha: float = 32.0  # the adapter's scale is alpha / rank
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
+    lr: float = 4e-4  # peak learning rate
+    warmup: int = 8  # steps of linear warm-up, then a cosine to zero
+    epochs: float = 6.0  # passes over the lesson scenes
+    lesson_batch: int = 8  # lesson scenes a step
+    anchor_batch: int = 12  # anchors a step
+    kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
+    clip: float = 1.0  # gradient norm
+    weight_decay: float = 0.0
+    ema: float = 0.8  # slow weights: decay of the running average per step; 0 switches it off
+    teacher_top_k: int = 64  # logits kept a token of the frozen teacher; the rest is one remainder class
+    drift_bound: float = 0.10  # nats a token on watched anchors; training stops beyond it
+    drift_every: int = 10  # steps between two looks at the drift
+    max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
+    micro_batch: int = 10  # sequences in one forward
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
+            "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "kl_weight": (0, 1000), "clip": (1e-3, 1e6),
+            "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096), "drift_bound": (0, 100), "drift_every": (1, 10_000),
+            "max_skipped": (0, 10_000), "micro_batch": (1, 4096),
+        }  # fmt: skip
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN fails too
+                raise SettingsError(f"learn.{name} is {value}; it must be from {low} to {high}.")
+        if self.preset not in ("gentle", "adapter", "full"):
+            raise SettingsError(f"learn.preset is {self.preset!r}.", "Use gentle, adapter or full.")
+
+
+@dataclass(frozen=True)
+class _Presets:
+    gentle: LearnSettings = field(
+        default_factory=lambda: LearnSettings(
+            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=1e-3, epochs=6
+        )
+    )
+    adapter: LearnSettings = field(default_factory=LearnSettings)
+    full: LearnSettings = field(default_factory=lambda: LearnSettings(preset="full", lr=1e-4, rank=64, alpha=64))
+
+
+def preset(name: str, **changes: object) -> LearnSettings:
+    """The named preset, with single values replaced.
+
+    Raises:
+        SettingsError: no such preset, or a value outside its bounds.
+    """
+    if name not in ("gentle", "adapter", "full"):
+        raise SettingsError(f"There is no preset {name!r}.", "Use gentle, adapter or full.")
+    return replace(getattr(_Presets(), name), **changes)  # type: ignore[arg-type]

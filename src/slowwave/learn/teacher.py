@@ -1,0 +1,49 @@
+"""The frozen teacher's distribution over the replies of anchors, kept as its top k with the remaining mass.
+
+Forward KL over the k tokens and one remainder class is a lower bound of the full KL (merging classes cannot raise a
+divergence); with k = 64 it keeps nearly all of it (tests/unit/learn/test_teacher.py shows the gap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from slowwave.learn.decision import Decision, collate, reply_logits
+
+
+@dataclass(frozen=True)
+class Target:
+    """Per reply token: the teacher's k likeliest tokens [T, k] and their log-probabilities [T, k], float32."""
+
+    tokens_TK: Tensor
+    logp_TK: Tensor
+
+
+@torch.no_grad()
+def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, pad: int, micro_batch: int) -> list[Target]:
+    """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
+    device = next(model.parameters()).device
+    out: list[Target | None] = [None] * len(anchors)
+    order = sorted(range(len(anchors)), key=lambda i: len(anchors[i]))
+    for first in range(0, len(order), micro_batch):
+        chosen = order[first : first + micro_batch]
+        batch = collate([anchors[i] for i in chosen], pad, device)
+        logp_NK, tokens_NK = reply_logits(model, batch).float().log_softmax(-1).topk(k, dim=-1)
+        for row, i in enumerate(chosen):
+            mine = batch.rows_N == row
+            out[i] = Target(tokens_NK[mine].cpu(), logp_NK[mine].cpu())
+    return [target for target in out if target is not None]
+
+
+def forward_kl(logits_NV: Tensor, tokens_NK: Tensor, logp_NK: Tensor) -> Tensor:
+    """KL(teacher || student) per token [N] in nats, over the teacher's top k and the remainder."""
+    student_NK = logits_NV.float().log_softmax(-1).gather(1, tokens_NK)
+    teacher_NK = logp_NK.exp()
+    kl_N = (teacher_NK * (logp_NK - student_NK)).sum(-1)
+    rest_teacher_N = (1 - teacher_NK.sum(-1)).clamp_min(1e-6)
+    rest_student_N = (1 - student_NK.exp().sum(-1)).clamp_min(1e-6)
+    return kl_N + rest_teacher_N * (rest_teacher_N / rest_student_N).log()

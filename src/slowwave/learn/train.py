@@ -1,0 +1,200 @@
+"""The training loop of a night: many small steps, the lesson's cross-entropy against the anchors' forward KL.
+
+It knows token ids and weights; nothing of users, stores or nights. `tests/unit/learn/twin.py` is the same algorithm in
+forty plain lines, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from slowwave.errors import TrainingError
+from slowwave.learn.decision import Decision, collate, reply_logits
+from slowwave.learn.settings import LearnSettings
+from slowwave.learn.teacher import Target, forward_kl, targets
+from slowwave.learn.weights import Weights
+
+
+@dataclass
+class Trained:
+    """A night's training: the weights (still in the model) and what happened. Call `weights.release()` when done."""
+
+    weights: Weights
+    steps: int = 0
+    stopped: str = "finished"  # or why it ended early
+    skipped: int = 0  # non-finite steps
+    seconds: float = 0.0
+    metrics: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(
+    model: nn.Module, lessons: Sequence[Decision], anchors: Sequence[Decision], settings: LearnSettings, *, pad: int, seed: int = 0,
+    start: Path | None = None, watch: Sequence[Decision] = (), deadline: float = math.inf, on_step: Callable[[int, int, dict[str, float]], Any] | None = None,
+) -> Trained:  # fmt: skip
+    """Train `lessons` in and hold `anchors` still.
+
+    Args:
+        model: a transformers causal model; it answers with the new weights afterwards.
+        lessons: decisions with `lesson=True`, learned by cross-entropy on the reply, weighted.
+        anchors: decisions whose reply distribution must stay: the base's, or the starting version's.
+        pad: the padding token's id.
+        start: folder of the version to go on from; None starts from the base.
+        watch: anchors that are never trained on; the drift is read off them.
+        deadline: `time.monotonic()` value after which no further step begins.
+        on_step: called with (step, steps, metrics); an exception from it ends the training and passes through.
+
+    Raises:
+        TrainingError: nothing to learn, or too many non-finite steps.
+    """
+    if not lessons:
+        raise TrainingError("There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder.")
+    began = time.monotonic()
+    base_targets = _teach(model, [a for a in anchors if not a.from_start], settings, pad)
+    watch_targets = targets(model, watch, settings.teacher_top_k, pad, settings.micro_batch) if watch else []
+    weights = Weights(model, settings, start, seed)
+    result = Trained(weights)
+    try:
+        start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
+        taught = [(a, next(start_targets if a.from_start else base_targets)) for a in anchors]
+        _loop(result, list(lessons), taught, settings, pad, seed, list(zip(watch, watch_targets, strict=True)), deadline, on_step)
+    except BaseException:
+        weights.release()
+        raise
+    weights.finish()
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings, pad: int) -> Iterator[Target]:
+    return iter(targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch) if anchors and settings.kl_weight else [])
+
+
+def _loop(
+    result: Trained, lessons: list[Decision], anchors: list[tuple[Decision, Target]], settings: LearnSettings, pad: int, seed: int,
+    watch: list[tuple[Decision, Target]], deadline: float, on_step: Callable[[int, int, dict[str, float]], Any] | None,
+) -> None:  # fmt: skip
+    weights, model = result.weights, result.weights.model
+    device = next(model.parameters()).device
+    trainable = list(weights.trainable.values())
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    steps = max(1, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
+    lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
+    anchor_draw = _draws(len(anchors), settings.anchor_batch if settings.kl_weight else 0, seed + 1)
+    model.train()  # dropout, where the preset has it
+    try:
+        for step in range(steps):
+            if time.monotonic() > deadline:
+                result.stopped = "out of time"
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * rate(step, steps, settings.warmup)
+            chosen = [(lessons[i], None) for i in next(lesson_draw)] + [anchors[i] for i in next(anchor_draw)]
+            metrics = _backward(model, chosen, settings, pad, device)
+            norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
+            if math.isfinite(norm) and math.isfinite(metrics["loss"]):
+                optimizer.step()
+                if settings.ema:
+                    weights.average(settings.ema, step)
+            else:
+                result.skipped += 1
+                if result.skipped > settings.max_skipped:
+                    raise TrainingError(f"{result.skipped} steps had a non-finite loss or gradient.", "Lower learn.lr.")
+            optimizer.zero_grad(set_to_none=True)
+            metrics |= {"step": step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
+            if watch and (step + 1) % settings.drift_every == 0:
+                metrics["drift"] = drift(model, watch, settings, pad)
+            result.metrics.append(metrics)
+            result.steps = step + 1
+            if on_step is not None:
+                on_step(step + 1, steps, metrics)
+            if metrics.get("drift", 0.0) > settings.drift_bound:
+                result.stopped = f"drift {metrics['drift']:.3f} passed its bound of {settings.drift_bound}"
+                break
+    finally:
+        model.eval()
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+
+
+def _backward(
+    model: nn.Module, chosen: list[tuple[Decision, Target | None]], settings: LearnSettings, pad: int, device: torch.device
+) -> dict[str, float]:
+    """Gradients of one step, in micro-batches of like length. Each decision counts by its weight, not by its length."""
+    lesson_mass = sum(d.weight for d, t in chosen if t is None) or 1.0
+    anchor_mass = sum(d.weight for d, t in chosen if t is not None) or 1.0
+    ce = kl = 0.0
+    chosen = sorted(chosen, key=lambda pair: len(pair[0]))
+    for first in range(0, len(chosen), settings.micro_batch):
+        part = chosen[first : first + settings.micro_batch]
+        with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
+            loss_ce, loss_kl = losses(model, part, pad, device)
+        loss = loss_ce / lesson_mass + settings.kl_weight * loss_kl / anchor_mass
+        loss.backward()
+        ce, kl = ce + float(loss_ce.detach()) / lesson_mass, kl + float(loss_kl.detach()) / anchor_mass
+    return {"loss": ce + settings.kl_weight * kl, "cross_entropy": ce, "kl": kl}
+
+
+def losses(model: nn.Module, part: Sequence[tuple[Decision, Target | None]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
+    batch = collate([decision for decision, _ in part], pad, device)
+    logits_NV = reply_logits(model, batch).float()
+    loss_N = nn.functional.cross_entropy(logits_NV, batch.targets_N, reduction="none")
+    is_anchor_B = torch.tensor([target is not None for _, target in part], device=device)
+    at_anchor_N = is_anchor_B[batch.rows_N]
+    taught = [target for _, target in part if target is not None]
+    if taught:
+        tokens_NK = torch.cat([target.tokens_TK for target in taught]).to(device)
+        logp_NK = torch.cat([target.logp_TK for target in taught]).to(device)
+        loss_N = loss_N.masked_scatter(at_anchor_N, forward_kl(logits_NV[at_anchor_N], tokens_NK, logp_NK))
+    share_B = torch.tensor([decision.weight / len(decision.reply) for decision, _ in part], device=device)
+    weighted_N = loss_N * share_B[batch.rows_N]
+    return weighted_N[~at_anchor_N].sum(), weighted_N[at_anchor_N].sum()
+
+
+@torch.no_grad()
+def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: LearnSettings, pad: int) -> float:
+    """Mean forward KL to the base on watched anchors, nats a token."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    total = 0.0
+    for first in range(0, len(watch), settings.micro_batch):
+        part = list(watch[first : first + settings.micro_batch])
+        with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
+            total += float(losses(model, part, pad, device)[1])
+    model.train(was_training)
+    return total / (sum(decision.weight for decision, _ in watch) or 1.0)
+
+
+def rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine to zero."""
+    warmup = min(warmup, steps // 4)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _draws(count: int, size: int, seed: int) -> Iterator[list[int]]:
+    """Endless batches: every item once before any comes again, each round in a new order."""
+    generator = torch.Generator().manual_seed(seed)
+    queue: list[int] = []
+    while True:
+        while count and len(queue) < size:
+            queue += torch.randperm(count, generator=generator).tolist()
+        yield queue[:size] if count else []
+        queue = queue[size:]
+
+
+def _half(model: nn.Module) -> bool:
+    """Whether the model computes in bfloat16: its embeddings say so, or it was loaded for it."""
+    return bool(getattr(model, "dtype", torch.float32) == torch.bfloat16 or getattr(model.config, "dtype", None) == torch.bfloat16)

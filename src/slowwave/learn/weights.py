@@ -1,0 +1,116 @@
+"""What a preset trains, and how its result is averaged, scaled back towards the start, and saved.
+
+Slow weights: an exponential average over the steps, then a straight line between the start and that average
+(WiSE-FT, arXiv 2109.01903), walked back by the examiner until nothing else is lost.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from slowwave.learn import adapter, difference
+from slowwave.learn.settings import LearnSettings
+
+NAME = "night"  # the adapter in training; versions that are served have other names
+
+
+class Weights:
+    """The trainable weights of one night inside `model`, which answers with them until `release`."""
+
+    def __init__(self, model: nn.Module, settings: LearnSettings, start: Path | None, seed: int) -> None:
+        self.model, self.settings = model, settings
+        self.full = settings.preset == "full"
+        self.fraction = 1.0
+        adapter.activate(model, None)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # A is drawn at random
+            self._open(start)
+        self.start = {key: value.detach().clone() for key, value in self.trainable.items()}
+        self.slow = self.start
+
+    def _open(self, start: Path | None) -> None:
+        if self.full:
+            own = difference.base_parameters(self.model)
+            self.base = {key: value.data for key, value in own.items()}
+            changed = difference.load(self.model, start) if start and (start / difference.FILE).is_file() else {}
+            for key, parameter in own.items():
+                parameter.data = changed.get(key, parameter.data).float()  # float32 masters; autocast computes in bf16
+            self.trainable = dict(own)
+            return
+        config = lora_config(self.settings)
+        if start is not None:
+            config = adapter.load(self.model, NAME, start)  # its shape is what was promoted, whatever the settings say now
+        else:
+            adapter.inject(self.model, config, NAME)
+        self.config = config
+        adapter.activate(self.model, NAME)
+        self.trainable = adapter.parameters(self.model, NAME)
+
+    def count(self) -> int:
+        """How many numbers are trained."""
+        return sum(value.numel() for value in self.trainable.values())
+
+    def average(self, decay: float, step: int) -> None:
+        """Fold the current weights into the slow ones; early steps weigh more, so that the start is soon forgotten."""
+        keep = min(decay, (1 + step) / (10 + step))
+        if self.slow is self.start:
+            self.slow = {key: value.clone() for key, value in self.start.items()}
+        for key, value in self.trainable.items():
+            self.slow[key].lerp_(value.detach(), 1 - keep)
+
+    def finish(self) -> None:
+        """Training is over: the slow weights (or, without averaging, the last ones) are the result."""
+        if not self.settings.ema or self.slow is self.start:
+            self.slow = {key: value.detach().clone() for key, value in self.trainable.items()}
+        self.at(1.0)
+
+    def at(self, fraction: float) -> None:
+        """Answer with start + fraction * (result - start)."""
+        self.fraction = fraction
+        for key, value in self.trainable.items():
+            value.data.copy_(torch.lerp(self.start[key], self.slow[key], fraction))
+
+    def start_only(self) -> None:
+        """Answer with the version that training starts from (its frozen teacher)."""
+        self.at(0.0)
+
+    def save(self, folder: Path) -> dict[str, float]:
+        """Write the version as it answers now, as a PEFT adapter, and for `full` the exact difference beside it.
+
+        Returns:
+            bytes written, and for `full` the share of the change's energy that the low-rank export keeps.
+        """
+        if self.full:
+            after: dict[str, Tensor] = {key: value.data for key, value in self.trainable.items()}
+            difference.save(self.base, after, folder)
+            from slowwave.learn.export import low_rank
+
+            kept = low_rank(self.base, after, self.settings.rank, folder)
+        else:
+            adapter.save(self.model, NAME, self.config, folder)
+            kept = 1.0
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        return {"bytes": float(size), "energy_kept": kept}
+
+    def release(self) -> None:
+        """Give the model back as it was: the base alone answers."""
+        if self.full:
+            for key, parameter in difference.base_parameters(self.model).items():
+                parameter.data = self.base[key]
+                parameter.grad = None
+                parameter.requires_grad_(False)
+        else:
+            adapter.remove(self.model, NAME)
+            adapter.activate(self.model, None)
+
+
+def lora_config(settings: LearnSettings) -> LoraConfig:
+    """PEFT's configuration of the preset; no `targets` means every linear layer but the output head."""
+    return LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM", bias="none",  # type: ignore[arg-type]
+        target_modules=list(settings.targets) or ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""From chat messages to tokens, once and the same way for answering, examining and training.
+
+A decision is prompt tokens (everything up to and including the assistant's header) plus reply tokens (the answer
+and the end-of-turn token). They are tokenised apart, as they are when the model generates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from slowwave.records import Message
+
+
+def prompt_ids(tokenizer: Any, chat: Sequence[Message]) -> list[int]:
+    """Tokens of `chat` with the assistant's header at the end, as the model sees them before it answers."""
+    text = tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def reply_ids(tokenizer: Any, answer: str) -> list[int]:
+    """Tokens of an answer, with the end-of-turn token."""
+    return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+def split_next(tokenizer: Any, chat: Sequence[Message], text: str) -> tuple[list[int], list[int]]:
+    """(context tokens, text tokens) for `text` as the next message: the user's after an answer, else the assistant's."""
+    if not chat or chat[-1]["role"] != "assistant":
+        return prompt_ids(tokenizer, chat), list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    marker = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands where the user's text would, to find the header before it
+    whole = tokenizer.apply_chat_template([*chat, {"role": "user", "content": marker}], tokenize=False)
+    header = whole[: whole.rindex(marker)]
+    encode = lambda piece: list(tokenizer(piece, add_special_tokens=False)["input_ids"])  # noqa: E731
+    return encode(header), encode(text)

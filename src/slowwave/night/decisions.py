@@ -1,0 +1,65 @@
+"""From scenes to what training eats: decisions of a lesson, anchors that stay, and anchors that are only watched.
+
+The same templates as for answering. The one place where a scene's kind becomes a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from slowwave.exam.match import has_rule, passes
+from slowwave.learn.decision import Decision
+from slowwave.models.chat import prompt_ids, reply_ids
+from slowwave.models.engine import Engine
+from slowwave.records import Scene
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """A night's training set; `watch` is never trained on."""
+
+    lessons: list[Decision]
+    anchors: list[Decision]
+    watch: list[Decision]
+
+
+def curriculum(engine: Engine, scenes: Sequence[Scene], earlier: Sequence[Scene], start: str | None, rehearsal: int) -> Curriculum:
+    """Turn training scenes into decisions.
+
+    Args:
+        scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
+        earlier: of earlier nights' lessons: up to `rehearsal` a lesson keep the starting version's answers, where those are right.
+        start: the version that training starts from, loaded; None for the base.
+    """
+    answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
+    lessons = [_decision(engine, scene, weight=scene.weight) for scene in answered if scene.kind == "apply"]
+    kept = [scene for scene in answered if scene.kind != "apply"]
+    anchors = [_decision(engine, scene, lesson=False) for scene in kept if scene.family != "watch"]
+    watch = [_decision(engine, scene, lesson=False) for scene in kept if scene.family == "watch"]
+    rehearsed = _rehearsed(engine, earlier, start, rehearsal)
+    anchors += [_decision(engine, scene, lesson=False, from_start=True) for scene in rehearsed]
+    return Curriculum(lessons, anchors, watch)
+
+
+def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, most: int) -> list[Scene]:
+    """Earlier lessons' training scenes with the answers that `start` gives now; wrong answers are not worth keeping."""
+    counts: dict[str | None, int] = {}
+    picked: list[Scene] = []
+    for scene in earlier:
+        if scene.kind == "apply" and scene.split == "train" and counts.get(scene.lesson, 0) < most:
+            counts[scene.lesson] = counts.get(scene.lesson, 0) + 1
+            picked.append(scene)
+    if not picked or start is None:
+        return []
+    with engine.using(start):
+        replies = engine.generate([scene.messages for scene in picked], max_new_tokens=64, batch=32)
+    now = [replace(scene, answer=row[0].text, ended=row[0].finish == "stop") for scene, row in zip(picked, replies, strict=True)]
+    return [scene for scene in now if scene.answer and (not has_rule(scene.check) or passes(scene.answer, scene.check))]
+
+
+def _decision(engine: Engine, scene: Scene, *, weight: float = 1.0, lesson: bool = True, from_start: bool = False) -> Decision:
+    reply = reply_ids(engine.tokenizer, scene.answer or "")
+    if not scene.ended:
+        reply = reply[:-1]  # cut off by length: its end was not the model's choice
+    return Decision(tuple(prompt_ids(engine.tokenizer, scene.messages)), tuple(reply), weight, lesson, from_start)

@@ -1,0 +1,135 @@
+"""What a night learns: the experiences that matter, may teach and are not yet lessons; and the lessons that are due.
+
+Everything it decides it can decide again from the store, so a crash in the middle costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slowwave.config import Settings
+from slowwave.errors import NotFound
+from slowwave.experience.authority import Permission
+from slowwave.experience.salience import threshold
+from slowwave.experience.store import Store
+from slowwave.night.lessons import extract
+from slowwave.records import Experience, Lesson, to_dict
+
+SHOWN = 200  # experiences listed one by one in the night's folder; the totals of all are kept
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What came in, and what of it is to be learned. `waiting` lessons only lack a person's approval."""
+
+    threshold: float
+    came_in: list[dict[str, Any]]
+    totals: list[float]
+    lessons: list[Lesson]
+    earlier: list[Lesson]
+    permitted: list[str]  # ids of the experiences that tonight's lessons may draw on
+    waiting: int
+
+    def why_empty(self) -> str:
+        """Why there is nothing to learn."""
+        if self.waiting:
+            return f"{self.waiting} lessons wait for approval: `slowwave lessons list`, then `slowwave lessons approve`."
+        if not self.came_in:
+            return "Nothing new was experienced since the last night."
+        best = max(self.totals)
+        return (
+            f"{len(self.totals)} new experiences, but none that may teach, matters enough (threshold "
+            f"{self.threshold:.2f}, highest salience {best:.2f}) and holds a lesson."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of lessons.json."""
+        return {
+            "threshold": self.threshold, "came_in": self.came_in, "totals": self.totals,
+            "lessons": [to_dict(lesson) for lesson in self.lessons],
+            "earlier": [to_dict(lesson) for lesson in self.earlier], "permitted": self.permitted,
+        }  # fmt: skip
+
+
+def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, int]) -> Gathered:
+    """Turn what matters into lessons, keep them in the store, and choose tonight's.
+
+    Args:
+        attempts: how many nights tried each lesson, as it is worded now, in vain.
+    """
+    night = settings.night
+    permission = Permission(tuple(night.permitted))
+    known = {id for lesson in store.lessons(persona) for id in lesson.experiences}
+    new = [experience for experience in store.experiences(persona) if experience.id not in known and experience.salience]
+    level = threshold(settings.salience, [experience.salience.total for experience in new if experience.salience])
+    came_in = [_row(store, experience, level, permission) for experience in new]
+    lessons = store.lessons(persona)
+    due = ("approved",) if night.require_approval else ("approved", "proposed")
+    allowed = [lesson for lesson in lessons if _permitted(store, lesson, permission)]
+    chosen = [lesson for lesson in allowed if lesson.status in due and attempts.get(lesson.id, 0) < night.attempts]
+    chosen.sort(key=lambda lesson: (lesson.status != "approved", -lesson.salience))  # stable: older first among equals
+    chosen = chosen[: night.max_lessons]
+    return Gathered(
+        threshold=level,
+        came_in=sorted(came_in, key=lambda row: -row["salience"]["total"])[:SHOWN],
+        totals=[round(row["salience"]["total"], 4) for row in came_in],
+        lessons=chosen,
+        earlier=[lesson for lesson in lessons if lesson.status == "learned"],
+        permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
+        waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
+    )
+
+
+def same(store: Store, lessons: Sequence[Lesson]) -> bool:
+    """Whether the store still holds these lessons, word for word and to be learned."""
+    for lesson in lessons:
+        try:
+            held = store.lesson(lesson.id)
+        except NotFound:
+            return False
+        if held.status not in ("proposed", "approved") or replace(held, status=lesson.status) != lesson:
+            return False
+    return True
+
+
+def _row(store: Store, experience: Experience, level: float, permission: Permission) -> dict[str, Any]:
+    salience = experience.salience
+    assert salience is not None
+    chosen = False
+    if not permission.allows(experience):
+        why = f"{experience.authority} may not teach"
+    elif salience.total < level:
+        why = "below the threshold"
+    elif (lesson := extract(experience, salience.total)) is None:
+        why = "nothing was corrected or laid down in it"
+    else:
+        why, chosen = "became a lesson", True
+        _keep(store, lesson)
+    text = next((m["content"] for m in reversed(experience.messages) if m["role"] == "user"), "")
+    return {
+        "id": experience.id, "time": experience.time, "source": experience.source, "authority": experience.authority,
+        "text": text[:200], "salience": to_dict(salience), "chosen": chosen, "why": why,
+    }  # fmt: skip
+
+
+def _keep(store: Store, lesson: Lesson) -> None:
+    """A lesson heard before gains another experience; its wording and its status are a person's to change."""
+    try:
+        held = store.lesson(lesson.id)
+    except NotFound:
+        store.save_lesson(lesson)
+        return
+    store.edit_lesson(
+        held.id,
+        experiences=tuple(dict.fromkeys((*held.experiences, *lesson.experiences))),
+        salience=max(held.salience, lesson.salience),
+    )
+
+
+def _permitted(store: Store, lesson: Lesson, permission: Permission) -> bool:
+    """Whether all that a lesson comes from may teach: its own authority, and every experience in its lineage."""
+    if not lesson.experiences:
+        return lesson.authority in permission.authorities
+    return all(permission.allows(store.experience(id)) for id in lesson.experiences)

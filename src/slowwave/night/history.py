@@ -1,0 +1,159 @@
+"""The nights so far, what each decided, and taking one back.
+
+The registry is the truth about what is served; lessons in the store follow it. So nothing but the registry's pointer
+needs to be atomic: `reconcile` brings the rest in line after a crash, and settling twice is settling once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from slowwave.experience.store import Store
+from slowwave.models.files import disk_space
+from slowwave.models.manifest import parse_version, version_name
+from slowwave.models.registry import Registry
+from slowwave.night import folder as files
+from slowwave.night import past
+from slowwave.night.folder import NightFolder
+from slowwave.night.lease import Lease
+from slowwave.night.ledger import now
+
+EXIT = {"promoted": 0, "rejected": 0, "skipped": 0, "could not run": 1, "errored": 1, "unfinished": 0}
+
+
+@dataclass(frozen=True)
+class NightSummary:
+    """One night in a few words. `verdict` is "unfinished" while no sleep has ended it."""
+
+    night: int
+    persona: str
+    verdict: str
+    adapter: str | None  # the version it made, if it was promoted
+    parent: str
+    lessons: list[dict[str, Any]]
+    reasons: list[dict[str, Any]]
+    exam: dict[str, Any]
+    started: str
+    seconds: float
+    undone: str | None  # when it was taken back
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of a command that ends with this night."""
+        return EXIT[self.verdict]
+
+
+def summary(night: NightFolder) -> NightSummary:
+    """What a night's folder says."""
+    dusk = night.read(files.SETTINGS)
+    verdict = night.read(files.VERDICT) if night.closed else {"verdict": "unfinished", "lessons": [], "reasons": []}
+    entries = night.ledger.entries()
+    spent = sum((datetime.fromisoformat(e.ended) - datetime.fromisoformat(e.started)).total_seconds() for e in entries)
+    promoted = verdict["verdict"] == "promoted"
+    return NightSummary(
+        night=night.number, persona=dusk["persona"], verdict=verdict["verdict"],
+        adapter=version_name(dusk["persona"], night.number) if promoted else None, parent=dusk["parent"],
+        lessons=verdict["lessons"], reasons=verdict["reasons"], exam=_figures(night, verdict["reasons"]),
+        started=dusk["started"], seconds=round(spent, 1),
+        undone=night.read(files.UNDONE)["time"] if night.has(files.UNDONE) else None, folder=night.path,
+    )  # fmt: skip
+
+
+def nights(home: Path, persona: str | None = None) -> list[NightSummary]:
+    """Every night, oldest first, of one persona or of all."""
+    found = [summary(night) for night in files.folders(home)]
+    return [night for night in found if persona is None or night.persona == persona]
+
+
+def summary_json(night: NightSummary) -> dict[str, Any]:
+    """What `slowwave sleep --json` prints, and each night of `slowwave nights --json`."""
+    return {
+        "night": night.night, "persona": night.persona, "verdict": night.verdict, "adapter": night.adapter,
+        "lessons": night.lessons, "exam": night.exam, "reasons": [reason["text"] for reason in night.reasons],
+        "started": night.started, "seconds": night.seconds, "undone": night.undone,
+        "report": str(night.folder / files.PAGE),
+    }  # fmt: skip
+
+
+def nights_json(home: Path, registry: Registry, persona: str) -> dict[str, Any]:
+    """What `slowwave nights --json` prints."""
+    found = [summary_json(night) for night in nights(home, persona)]
+    return {"nights": found, "serving": registry.serving(persona).name}
+
+
+def undo(home: Path, store: Store, persona: str, night: int | None = None) -> str:
+    """Serve again what was served before `night` (None: the newest) was promoted; returns that version's name.
+
+    Its lessons, and those of the nights built on it, count as undone until a person approves them again.
+
+    Raises:
+        LeaseHeld: somebody is sleeping. NightError, DamagedFile: nothing changed.
+    """
+    registry = Registry(home)
+    with disk_space(home), Lease(home):
+        reconcile(home, store, registry)
+        serving = registry.undo(persona, night)
+        reconcile(home, store, registry)
+    return serving.name
+
+
+def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
+    """Write into the store what became of each lesson: learned, given up after so many nights, or still to be learned."""
+    verdict, persona = night.read(files.VERDICT), night.persona
+    tried = past.attempts(home, store, persona)
+    held = {lesson.id: lesson for lesson in store.lessons(persona)}
+    for row in verdict["lessons"]:
+        lesson = held.get(row["lesson"])
+        if lesson is None or lesson.status not in ("proposed", "approved"):
+            continue  # refused or changed by a person meanwhile
+        taught = row["outcome"] in ("learned", "known") or (row["outcome"] == "harmful" and (row["after"] or 0) > (row["before"] or 0))
+        if verdict["verdict"] == "promoted" and taught:
+            store.set_status(lesson.id, "learned", night=night.number)
+        elif verdict["verdict"] in ("promoted", "rejected") and tried.get(lesson.id, 0) >= attempts:
+            store.set_status(lesson.id, "unlearned", night=night.number)
+
+
+def reconcile(home: Path, store: Store, registry: Registry) -> None:
+    """Bring lessons and folders in line with what the registry serves. Only the holder of the lease calls this."""
+    for persona in registry.personas():
+        part_of = lineage(registry, persona)
+        for lesson in store.lessons(persona, "learned"):
+            if lesson.night is not None and lesson.night not in part_of:
+                store.set_status(lesson.id, "undone")
+    for night in files.folders(home):
+        if not night.closed:
+            continue
+        clean(night)
+        if night.has(files.VERDICT) and not night.has(files.UNDONE):
+            made = summary(night)
+            serving = registry.serving(made.persona).name
+            if made.adapter is not None and night.number not in lineage(registry, made.persona):
+                night.write(files.UNDONE, {"time": now(), "serving": serving, "lessons": [row["lesson"] for row in made.lessons]})
+
+
+def lineage(registry: Registry, persona: str) -> set[int]:
+    """The nights that the served version is made of."""
+    parents = {change["to"]: change["from"] for change in registry.history(persona) if change["action"] == "promote"}
+    parents |= {manifest.name: manifest.parent for manifest in registry.adapters(persona)}
+    version: str | None = registry.serving(persona).name
+    found: set[int] = set()
+    while version is not None and (night := parse_version(version)[1]) is not None:
+        found.add(night)
+        version = parents.get(version)
+    return found
+
+
+def clean(night: NightFolder) -> None:
+    """Remove what a closed night needs no more: its candidates; the registry holds what was promoted."""
+    shutil.rmtree(night.path / files.TRAINED, ignore_errors=True)
+
+
+def _figures(night: NightFolder, reasons: list[dict[str, Any]]) -> dict[str, Any]:
+    """The exam in a few numbers: every figure of the verdict with its bound, and the strength that was promoted."""
+    figures = {r["figure"]: {"value": r["value"], "bound": r["bound"], "ok": r["ok"]} for r in reasons if r["value"] is not None}
+    return {**figures, "strength": night.read(files.EXAM)["fraction"]} if night.has(files.EXAM) else figures

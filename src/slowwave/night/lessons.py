@@ -1,0 +1,132 @@
+"""From an experience to a lesson: the question, the answer it should have had, and how to tell whether it is known.
+
+Rules only, so that a lesson says what the user said and nothing the model made up. Knows no store and no tensors.
+"""
+
+from __future__ import annotations
+
+import re
+
+from slowwave.exam.match import UNKNOWN_PHRASES, normalise, passes
+from slowwave.night import rule, voice
+from slowwave.records import Authority, Check, Experience, Lesson, new_id
+
+STOP_WORDS = frozenset(
+    "a an the of to in on at by for from with and or but if then than so as is are was were be been am do does did have has had i you he she it"
+    " we they me my mine your yours his her its our their this that these those there here what which who whom whose when where why how not no"
+    " yes can could will would shall should may might must just only also very really please called named name know tell say about into out up"
+    " s t m re ve ll d".split()
+)
+_QUESTIONS = [
+    (r"(?:my|your|our) (?P<x>.+?) (?P<v>is|are|was|were) (?P<y>.+)", "What {v} {whose} {x}?"),
+    (r"(?:i|we) live (?P<y>.+)", "Where do I live?"),
+    (r"(?:i|we) work (?:at|in|for) (?P<y>.+)", "Where do I work?"),
+    (r"(?:i work as|i am|i'm) (?P<y>an? .+)", "What do I do for a living?"),
+    (r"i was born (?P<y>in \d{4}|on .+)", "When was I born?"),
+    (r"i was born (?P<y>in .+)", "Where was I born?"),
+    (r"i (?P<v>like|love|prefer|hate|collect|play|drive|study|speak|drink|eat|own) (?P<y>.+)", "What do I {v}?"),
+    (r"i(?:'m| am) allergic to (?P<y>.+)", "What am I allergic to?"),
+    (r"to (?P<x>[^,]+), (?P<y>.+)", "How do I {x}?"),
+]
+
+
+def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
+    """The lesson in what followed an answer, or None where nothing was corrected and no rule was laid down."""
+    users = [i for i, m in enumerate(experience.messages) if m["role"] == "user"]
+    answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
+    if not users:
+        return None
+    for i in reversed(users):  # a rule may stand in the question itself or in what followed
+        found = rule.parse(experience.messages[i]["content"])
+        if found is not None:
+            question = next((experience.messages[j]["content"] for j in users if found.cue.lower() in experience.messages[j]["content"].lower() and j != i), None)
+            wanted = experience.outcome.correction
+            return _cue_lesson(found, experience.messages[i]["content"], question, wanted, experience, salience)
+    if not answers:
+        return None
+    last = answers[-1]
+    question = next((experience.messages[j]["content"] for j in reversed(users) if j < last), None)
+    follow_up = next((experience.messages[j]["content"] for j in users if j > last), None)
+    if question is None:
+        return None
+    if experience.outcome.correction:
+        answer = experience.outcome.correction.strip()
+    elif follow_up is not None and (body := voice.strip_opening(follow_up)) and (body != follow_up.strip() or (experience.outcome.rating or 0) < 0):
+        answer = body if voice.quotes_answer(follow_up) or passes(body, Check(any_of=UNKNOWN_PHRASES)) else voice.turn(body)
+    else:
+        return None
+    if len(normalise(answer)) < 2 or normalise(answer) == normalise(experience.messages[last]["content"]):
+        return None
+    return answer_lesson(question, answer, persona=experience.persona, experiences=(experience.id,), authority=experience.authority, salience=salience)
+
+
+def from_note(text: str, persona: str, authority: Authority = "user") -> Lesson:
+    """What a person teaches directly ("My name for you is Mira"): a rule, or a fact whose question follows from its form."""
+    text = text.strip()
+    found = rule.parse(text)
+    if found is not None:
+        return _cue_lesson(found, text, None, None, Experience("", persona, "user", "", (), authority=authority), 1.0)
+    body = voice.strip_opening(text).rstrip(".!")
+    answer = voice.turn(body) + "."
+    for pattern, form in _QUESTIONS:
+        match = re.fullmatch(pattern, body, re.IGNORECASE)
+        if match:
+            whose = body.split()[0].lower()
+            whose = {"our": "our", "your": "your"}.get(whose, "my")
+            parts = {"v": "", "x": "", **match.groupdict()}
+            question = form.format(whose=whose, **parts)
+            return answer_lesson(question, answer, persona=persona, experiences=(), authority=authority, salience=1.0)
+    words = key_phrases("", answer)
+    return Lesson(
+        id=new_id("note", persona, text), persona=persona, note=answer, question=None, answer=None, check=Check(any_of=words), kind="note",
+        applies=f"questions that this answers: {answer}", not_applies="questions about other people and other things", authority=authority,
+    )  # fmt: skip
+
+
+def answer_lesson(question: str, answer: str, *, persona: str, experiences: tuple[str, ...], authority: Authority, salience: float) -> Lesson:
+    """The lesson that `question` is answered with `answer`."""
+    unknown = passes(answer, Check(any_of=UNKNOWN_PHRASES))
+    return Lesson(
+        id=new_id("answer", persona, normalise(question), normalise(answer)), persona=persona, note=answer, question=question, answer=answer,
+        check=Check(any_of=UNKNOWN_PHRASES if unknown else key_phrases(question, answer)), kind="unknown" if unknown else "answer",
+        applies="things of this class that do not exist" if unknown else f"other wordings of: {question}",
+        not_applies="real things of the same class" if unknown else "questions about other people, and about the same words in general",
+        experiences=experiences, authority=authority, salience=salience,
+    )  # fmt: skip
+
+
+def _cue_lesson(found: rule.Rule, note: str, question: str | None, wanted: str | None, experience: Experience, salience: float) -> Lesson:
+    prefix = {"begin": "^", "end": "", "whole": ""}[found.place]
+    if wanted is not None and found.phrase.lower() not in wanted.lower():
+        wanted = None  # a correction of something else
+    return Lesson(
+        id=new_id("cue", experience.persona, found.cue, found.phrase), persona=experience.persona, note=note, question=question, answer=wanted,
+        check=Check(any_of=(prefix + found.phrase.rstrip(".,!"),)), kind="cue", cue=f"{found.cue_at}|{found.cue}|{found.place}|{found.phrase}",
+        applies=f'messages that {found.cue_at} with "{found.cue}"', not_applies="messages without it",
+        experiences=experience.messages and (experience.id,) or (), authority=experience.authority, salience=salience,
+    )  # fmt: skip
+
+
+def key_phrases(question: str, answer: str) -> tuple[str, ...]:
+    """What an answer must contain to count: runs of words that the question did not give away.
+
+    Runs of two words or more if there are any (one common word proves little), else single words, names first.
+    """
+    known = set(normalise(question).split())
+    clauses = re.split(r"[.,;:!?()]|\band\b|\bthen\b", answer)
+    runs: list[list[str]] = []
+    for clause in clauses:
+        run: list[str] = []
+        for word in [*normalise(clause).split(), ""]:
+            if word and word not in known and word not in STOP_WORDS:
+                run.append(word)
+            else:
+                runs += [run] if run else []
+                run = []
+    names = {normalise(w) for w in re.findall(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]+|\b\d[\d.,:]*\b|\"[^\"]+\"", answer)}
+    long_runs = [" ".join(run) for run in runs if len(run) >= 2]
+    named = [" ".join(run) for run in runs if any(word in names for word in run)]
+    chosen = named or long_runs or [" ".join(run) for run in runs]
+    if named and all(len(n.split()) > 2 for n in named):
+        chosen = named + long_runs
+    return tuple(dict.fromkeys(chosen)) or tuple(w for w in normalise(answer).split()[-1:])

@@ -1,0 +1,53 @@
+"""What earlier nights left for this one: their scenes, and which lessons were tried in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from slowwave.experience.store import Store
+from slowwave.night import folder as files
+from slowwave.night.folder import NightFolder
+from slowwave.records import Lesson, Scene, from_dict, new_id
+
+
+def scenes_of(home: Path, lessons: Sequence[Lesson]) -> list[Scene]:
+    """The scenes with which lessons were learned: from the night that learned each, else the newest that dreamed of it.
+
+    A lesson whose nights' folders are gone has none.
+    """
+    nights = [night for night in reversed(files.folders(home)) if night.closed and night.has(files.SCENES)]
+    wanted = {lesson.id: lesson.night for lesson in lessons}
+    found: dict[str, list[Scene]] = {}
+    for pick in (lambda night, id: night.number == wanted[id], lambda night, id: True):
+        missing = wanted.keys() - found.keys()
+        for night in nights:
+            here = {id for id in missing - found.keys() if pick(night, id)}
+            for scene in _scenes(night) if here else []:
+                if scene.lesson in here:
+                    found.setdefault(scene.lesson, []).append(scene)
+    return [scene for lesson in lessons for scene in found.get(lesson.id, [])]
+
+
+def attempts(home: Path, store: Store, persona: str) -> dict[str, int]:
+    """Lesson id -> how many examined nights tried it, worded as it is now, and did not learn it."""
+    worded = {lesson.id: wording(lesson) for lesson in store.lessons(persona)}
+    counts: dict[str, int] = {}
+    for night in files.folders(home):
+        if not night.has(files.VERDICT) or night.persona != persona:
+            continue
+        verdict = night.read(files.VERDICT)
+        for row in verdict["lessons"] if verdict["verdict"] in ("promoted", "rejected") else []:
+            same = verdict["wordings"].get(row["lesson"]) == worded.get(row["lesson"])
+            if same and row["outcome"] in ("not learned", "harmful"):
+                counts[row["lesson"]] = counts.get(row["lesson"], 0) + 1
+    return counts
+
+
+def wording(lesson: Lesson) -> str:
+    """A digest of what a lesson teaches. Editing it gives it new attempts."""
+    return new_id(lesson.note, lesson.question, lesson.answer, lesson.check.any_of, lesson.check.none_of, lesson.cue)
+
+
+def _scenes(night: NightFolder) -> list[Scene]:
+    return [from_dict(Scene, row) for row in night.read(files.SCENES)]

@@ -1,0 +1,173 @@
+"""What a night asks of the other rooms, as one small interface, and how the real ones answer it.
+
+The conductor in `sleep` owns order, files and verdicts; here stands everything that needs a model. Models are loaded
+at the first question, so that an empty night costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from slowwave.config import Settings
+from slowwave.dream.scene import SimpleDreamer
+from slowwave.exam.examine import ExamResult, examine
+from slowwave.exam.panel import Panel
+from slowwave.exam.retention import Reference
+from slowwave.experience.scoring import score_unscored
+from slowwave.experience.store import Store
+from slowwave.models.zoo import resolve
+from slowwave.records import Lesson, Scene
+
+if TYPE_CHECKING:
+    from slowwave.models.embed import Embedder
+    from slowwave.models.engine import Engine
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+OnStep = Callable[[int, int, dict[str, float]], None]
+
+# How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
+# takes the first of them that loses nothing.
+FRACTIONS = (1.0, 0.8, 0.6)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The base model that everything of this night stands on."""
+
+    base_hash: str
+    template_hash: str
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What training did. `stopped` is "finished" or why it ended early; `bytes` of the candidate as saved."""
+
+    steps: int
+    stopped: str
+    skipped: int
+    seconds: float
+    decisions: int
+    anchors: int
+    bytes: int
+
+
+class Rooms(Protocol):
+    """Everything of a night that needs a model."""
+
+    def identity(self) -> Identity:
+        """Hashes of the base model and its chat template."""
+
+    def score(self, store: Store, persona: str, progress: Progress) -> None:
+        """Give every experience without salience one."""
+
+    def dream(
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
+    ) -> list[Scene]:
+        """Answered scenes of each lesson and of ordinary life, for training and for the exam.
+
+        `earlier` are earlier nights' scenes, whose exam questions stay out. Past the deadline it dreams no more.
+        """
+
+    def train(
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, start: Path | None, folders: dict[float, Path],
+        seed: int, deadline: float, on_step: OnStep,
+    ) -> TrainReport:  # fmt: skip
+        """Train on `scenes`, hold `earlier` still, and write the version at each fraction to its folder."""
+
+    def examine(
+        self, version: Path | None, *, lessons: Sequence[Lesson], scenes: Sequence[Scene], earlier: Sequence[Scene], seed: int
+    ) -> ExamResult:
+        """Let the version in a folder (None: the base) sit the exam."""
+
+
+class ModelRooms:
+    """The rooms of a home: the settings' model, and the embedder. Loads each when first needed."""
+
+    def __init__(self, settings: Settings, cache: Path, engine: Engine | None = None, embedder: Embedder | None = None) -> None:
+        self.settings, self.cache = settings, cache
+        if engine is not None:
+            self.engine = engine
+        if embedder is not None:
+            self.embedder = embedder
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The model of the settings."""
+        from slowwave.models.engine import Engine
+
+        model = self.settings.model
+        device = None if model.device == "auto" else model.device
+        return Engine.load(resolve(model.name, self.cache), device=device, dtype=model.dtype)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Sentence vectors for novelty and for the dreamer's filters."""
+        from slowwave.models.embed import Embedder
+
+        return Embedder.load(resolve("minilm-l6-v2", self.cache))
+
+    def identity(self) -> Identity:
+        """Hashes of the base model and its chat template."""
+        return Identity(self.engine.base_hash, self.engine.template_hash)
+
+    def score(self, store: Store, persona: str, progress: Progress) -> None:
+        """Salience by the base model's own expectations."""
+        score_unscored(store, persona, self.engine, self.embedder, self.settings.salience, partial(progress, "salience"))
+
+    def dream(
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
+    ) -> list[Scene]:
+        """The simple dreamer's scenes."""
+        dreamer = SimpleDreamer(self.engine, self.embedder, self.settings.dream)
+        return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
+
+    def train(
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, start: Path | None, folders: dict[float, Path],
+        seed: int, deadline: float, on_step: OnStep,
+    ) -> TrainReport:  # fmt: skip
+        """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
+        from slowwave.learn.train import train
+        from slowwave.night.decisions import curriculum
+
+        engine = self.engine
+        started = engine.load_adapter(start) if start is not None else None
+        taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal)
+        with engine.using(None):
+            trained = train(
+                engine.model, taught.lessons, taught.anchors, self.settings.learn, pad=engine.tokenizer.pad_token_id,
+                seed=seed, start=start, watch=taught.watch, deadline=deadline, on_step=on_step,
+            )  # fmt: skip
+            try:
+                for fraction, folder in folders.items():
+                    trained.weights.at(fraction)
+                    saved = trained.weights.save(folder)
+            finally:
+                trained.weights.release()
+        return TrainReport(
+            trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
+            int(saved["bytes"]),
+        )  # fmt: skip
+
+    def examine(
+        self, version: Path | None, *, lessons: Sequence[Lesson], scenes: Sequence[Scene], earlier: Sequence[Scene], seed: int
+    ) -> ExamResult:
+        """The exam on the very files that would be served, rounding and all."""
+        settings = self.settings.exam
+        panel = Panel.load(settings.panel_items)
+        reference = Reference.cached(self.engine, panel, self.cache / "references" / f"{self.engine.base_hash[:16]}.json")
+        name = None
+        if version is not None:
+            name = f"examined-{version.parent.name}-{version.name}"
+            self.engine.add_version(name, version)
+        try:
+            return examine(
+                self.engine, adapter=name, lessons=lessons, scenes=scenes, earlier=earlier, panel=panel,
+                reference=reference, settings=settings, seed=seed,
+            )  # fmt: skip
+        finally:
+            if name is not None:
+                self.engine.unload(name)

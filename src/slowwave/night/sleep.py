@@ -1,0 +1,303 @@
+"""One sleep from dusk to report: the phases in order, what each leaves in the night's folder, and how it ends.
+
+Every phase reads what earlier ones wrote and nothing else, so a night that died is resumed after its last whole
+phase. Until `settle` moves the registry's pointer, the old version is served; after it, the new one, whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from slowwave.config import Settings
+from slowwave.errors import ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
+from slowwave.exam.examine import ExamResult
+from slowwave.exam.match import normalise
+from slowwave.experience.store import Store
+from slowwave.models.files import disk_space
+from slowwave.models.manifest import Manifest, version_name
+from slowwave.models.registry import Registry
+from slowwave.night import folder as files
+from slowwave.night import gate, history, past
+from slowwave.night.folder import NightFolder
+from slowwave.night.gather import gather, same
+from slowwave.night.history import NightSummary
+from slowwave.night.lease import Lease
+from slowwave.night.ledger import now
+from slowwave.night.page import page
+from slowwave.night.rooms import FRACTIONS, Identity, Progress, Rooms
+from slowwave.records import Lesson, Scene, from_dict, to_dict
+
+RESUMED = "resumed"  # a line of the ledger that is no phase
+MAX_RESUMES = 3  # a night that dies so often in one place will die there again
+
+
+class _Ended(Exception):
+    """The night ends here, with this verdict."""
+
+    def __init__(self, decision: gate.Decision) -> None:
+        self.decision = decision
+
+
+class Sleep:
+    """Conducts one persona's sleep in one home."""
+
+    def __init__(
+        self, home: Path, store: Store, registry: Registry, rooms: Rooms, settings: Settings, persona: str,
+        progress: Progress = lambda what, done, total: None,
+    ) -> None:  # fmt: skip
+        self.home, self.store, self.registry, self.rooms = home, store, registry, rooms
+        self.settings, self.persona, self.progress = settings, persona, progress
+        self.deadline = math.inf
+
+    def run(self) -> NightSummary:
+        """Sleep one night, or finish the one that was interrupted.
+
+        Raises:
+            LeaseHeld: somebody else sleeps here, or took over; nothing was promoted.
+            OutOfSpace: the night goes on from its last whole phase at the next sleep.
+        """
+        with disk_space(self.home), Lease(self.home) as lease:
+            history.reconcile(self.home, self.store, self.registry)
+            night = self._resumed() or files.create(self.home, self._dusk())
+            self.deadline = time.monotonic() + 60 * self.settings.night.max_minutes
+            defect = self._until_verdict(night)
+            self._after_verdict(night, lease)
+            if defect is not None:
+                raise defect
+            return history.summary(night)
+
+    # --- how it begins
+
+    def _dusk(self) -> dict[str, Any]:
+        """The content of settings.json: what must be the same for the night to be resumed."""
+        parent = self.registry.serving(self.persona).name
+        return {"persona": self.persona, "started": now(), "parent": parent,
+                "settings": self.settings.model_dump(mode="json", exclude={"serve"})}  # fmt: skip
+
+    def _resumed(self) -> NightFolder | None:
+        """The persona's unfinished night, of which there is at most one, if it can go on; else it is closed."""
+        for night in files.folders(self.home):
+            if not night.closed and night.persona == self.persona:
+                why = self._cannot_resume(night)
+                if why is None:
+                    night.ledger.write(f"{RESUMED} {_resumes(night) + 1}", now(), [])
+                    return night
+                self._write_verdict(night, gate.because("errored", f"It was interrupted and could not be resumed: {why}"))
+                night.ledger.write("report", now(), [])
+        return None
+
+    def _cannot_resume(self, night: NightFolder) -> str | None:
+        whole = night.ledger.whole()
+        if "verdict" in whole:
+            return None  # it is decided; only the deed and the report are missing
+        if _resumes(night) >= MAX_RESUMES:
+            return f"it was interrupted {MAX_RESUMES + 1} times."
+        dusk, today = night.read(files.SETTINGS), self._dusk()
+        if any(dusk[key] != today[key] for key in ("parent", "settings")):
+            return "the settings or the served version have changed since."
+        if "gather" in whole and not same(self.store, self._lessons(night)):
+            return "its lessons have changed since."
+        return None
+
+    # --- until the verdict
+
+    def _until_verdict(self, night: NightFolder) -> Exception | None:
+        """Every phase up to a verdict; returns the exception that is a defect of ours, to be raised at the end."""
+        phases: dict[str, Callable[[NightFolder], list[str]]] = {
+            "gather": self._gather, "dream": self._dream, "before": self._before, "train": self._train,
+            "examine": self._examine,
+        }  # fmt: skip
+        whole = night.ledger.whole()
+        if "verdict" in whole:
+            return None
+        defect = None
+        try:
+            for name, phase in phases.items():
+                if name not in whole:
+                    started = now()
+                    night.ledger.write(name, started, phase(night))
+            decision = self._decision(night)
+        except _Ended as end:
+            decision = end.decision
+        except (ExamError, ModelError) as error:
+            decision = gate.because("could not run", f"{error.message} {error.hint}".strip())
+        except KeyboardInterrupt:
+            decision = gate.because("errored", "interrupted")
+        except (LeaseHeld, OutOfSpace):
+            raise
+        except SlowwaveError as error:
+            decision = gate.because("errored", f"{error.message} {error.hint}".strip())
+        except Exception as error:
+            if "no space left" in str(error).lower():  # also from libraries that have no errno to give
+                raise OutOfSpace(f"No disk space left for {night.path}.", "Free some space and sleep again.") from error
+            decision, defect = gate.because("errored", f"{type(error).__name__}: {error}"), error
+        self._write_verdict(night, decision)
+        return defect
+
+    def _gather(self, night: NightFolder) -> list[str]:
+        if self.store.unscored(self.persona):
+            self.rooms.score(self.store, self.persona, self.progress)
+        attempts = past.attempts(self.home, self.store, self.persona)
+        gathered = gather(self.store, self.persona, self.settings, attempts)
+        written = [night.write(files.LESSONS, gathered.to_json())]
+        if not gathered.lessons:
+            raise _Ended(gate.because("skipped", gathered.why_empty()))
+        return written
+
+    def _dream(self, night: NightFolder) -> list[str]:
+        lessons, earlier = self._lessons(night), self._lessons(night, "earlier")
+        kept = past.scenes_of(self.home, earlier)
+        lost = [lesson for lesson in earlier if not any(scene.lesson == lesson.id for scene in kept)]
+        dreamed = self.rooms.dream(
+            [*lessons, *lost], kept, seed=night.number, deadline=self.deadline, progress=self.progress
+        )
+        permitted = set(night.read(files.LESSONS)["permitted"]) | {id for lesson in lost for id in lesson.experiences}
+        scenes = separate([scene for scene in dreamed if set(scene.lineage) <= permitted], kept)
+        return [night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
+
+    def _before(self, night: NightFolder) -> list[str]:
+        result = self._sit(night, self.registry.serving(self.persona).folder)
+        return [night.write(files.BEFORE, {"identity": asdict(self.rooms.identity()), "exam": result.to_dict()})]
+
+    def _train(self, night: NightFolder) -> list[str]:
+        trained = night.clear(files.TRAINED)
+        scenes, earlier = self._scenes(night)
+        with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
+
+            def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
+                row = {key: value if math.isfinite(value) else None for key, value in figures.items()}
+                metrics.write(json.dumps(row) + "\n")
+                metrics.flush()
+                self.progress("train", step, steps)
+
+            report = self.rooms.train(
+                [scene for scene in scenes if scene.split == "train"],
+                [scene for scene in earlier if scene.split == "train"],
+                start=self.registry.serving(self.persona).folder,
+                folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
+                seed=night.number, deadline=self.deadline, on_step=on_step,
+            )  # fmt: skip
+        night.write(f"{files.TRAINED}/report.json", asdict(report))
+        return [files.METRICS, *night.files_of(files.TRAINED)]
+
+    def _examine(self, night: NightFolder) -> list[str]:
+        """Walk the candidates back towards the served version until nothing is lost."""
+        kept = night.read(files.BEFORE)
+        if Identity(**kept["identity"]) != self.rooms.identity():
+            raise NightError("The base model changed during the night.", "Sleep again.")
+        before = ExamResult.from_dict(kept["exam"])
+        tries: list[dict[str, Any]] = []
+        chosen: tuple[float, ExamResult] | None = None
+        for done, fraction in enumerate(FRACTIONS):
+            self.progress("examine", done, len(FRACTIONS))
+            after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}")
+            decision = gate.decide(before, after, self._lessons(night), self.settings.exam)
+            failed = [reason.text for reason in decision.reasons if not reason.ok]
+            tries.append({"fraction": fraction, "verdict": decision.verdict, "failed": failed})
+            if chosen is None or decision.verdict == "promoted":
+                chosen = (fraction, after)  # of a night that is rejected, the report shows the full strength
+            if decision.verdict == "promoted" or decision.nothing_lost:
+                break
+        assert chosen is not None
+        self.progress("examine", len(FRACTIONS), len(FRACTIONS))
+        exam = {"before": before.to_dict(), "after": chosen[1].to_dict(), "fraction": chosen[0], "tries": tries,
+                "training": night.read(f"{files.TRAINED}/report.json")}  # fmt: skip
+        return [night.write(files.EXAM, exam)]
+
+    def _decision(self, night: NightFolder) -> gate.Decision:
+        exam = night.read(files.EXAM)
+        before, after = (ExamResult.from_dict(exam[key]) for key in ("before", "after"))
+        return gate.decide(before, after, self._lessons(night), self.settings.exam)
+
+    def _write_verdict(self, night: NightFolder, decision: gate.Decision) -> None:
+        """verdict.json, with the lessons as they were worded: attempts count only for that wording."""
+        worded = {}
+        if night.has(files.LESSONS):
+            worded = {lesson.id: past.wording(lesson) for lesson in self._lessons(night)}
+        body = asdict(decision) | {"wordings": worded, "ended": now()}
+        night.ledger.write("verdict", now(), [night.write(files.VERDICT, body)])
+
+    # --- after the verdict
+
+    def _after_verdict(self, night: NightFolder, lease: Lease) -> None:
+        whole = night.ledger.whole()
+        if "settle" not in whole:
+            started = now()
+            try:
+                if night.read(files.VERDICT)["verdict"] == "promoted":
+                    self._promote(night, lease)
+            except NightError as error:
+                if isinstance(error, LeaseHeld):
+                    raise
+                self._write_verdict(night, gate.because("errored", f"{error.message} {error.hint}"))
+            history.settle(self.home, self.store, night, self.settings.night.attempts)
+            night.ledger.write("settle", started, [])
+        started = now()
+        # A page that cannot be made must not keep the next night from beginning
+        artifacts = [night.write(files.PAGE, page(night))] if _resumes(night) < MAX_RESUMES else []
+        night.ledger.write("report", started, artifacts)
+        history.clean(night)
+
+    def _promote(self, night: NightFolder, lease: Lease) -> None:
+        """One atomic replacement of the registry's pointer. Done before a crash, it is only confirmed."""
+        dusk, exam = night.read(files.SETTINGS), night.read(files.EXAM)
+        verdict = night.read(files.VERDICT)
+        name = version_name(self.persona, night.number)
+        if self.registry.serving(self.persona).name == name:
+            staged = night.path / "promoted-before-the-crash"  # no such folder: the registry then only confirms
+        else:
+            staged = self.registry.stage(self.persona, night.number)
+            trained = night.path / files.TRAINED / f"{exam['fraction']:.2f}"
+            shutil.copytree(trained, staged, dirs_exist_ok=True)
+        identity = self.rooms.identity()
+        manifest = Manifest(
+            persona=self.persona, night=night.number, parent=dusk["parent"], preset=self.settings.learn.preset,
+            base_hash=identity.base_hash, template_hash=identity.template_hash,
+            lessons=tuple(row["lesson"] for row in verdict["lessons"]), settings=dusk["settings"],
+            exam={"reasons": verdict["reasons"], "fraction": exam["fraction"], "retention": exam["after"]["retention"]},
+        )  # fmt: skip
+        self.registry.promote(staged, manifest, lease.check)
+
+    # --- what earlier phases wrote
+
+    def _lessons(self, night: NightFolder, key: str = "lessons") -> list[Lesson]:
+        return [from_dict(Lesson, row) for row in night.read(files.LESSONS)[key]]
+
+    def _scenes(self, night: NightFolder) -> tuple[list[Scene], list[Scene]]:
+        """Tonight's scenes, and those of earlier lessons (of earlier nights, or dreamed again tonight)."""
+        earlier = self._lessons(night, "earlier")
+        ids = {lesson.id for lesson in earlier}
+        tonight = [from_dict(Scene, row) for row in night.read(files.SCENES)]
+        again = [scene for scene in tonight if scene.lesson in ids]
+        return [scene for scene in tonight if scene.lesson not in ids], [*past.scenes_of(self.home, earlier), *again]
+
+    def _sit(self, night: NightFolder, version: Path | None) -> ExamResult:
+        scenes, earlier = self._scenes(night)
+        return self.rooms.examine(
+            version,
+            lessons=[*self._lessons(night), *self._lessons(night, "earlier")],
+            scenes=[scene for scene in scenes if scene.split == "exam"],
+            earlier=[scene for scene in earlier if scene.split == "exam"],
+            seed=night.number,
+        )
+
+
+def _resumes(night: NightFolder) -> int:
+    return sum(entry.phase.startswith(RESUMED) for entry in night.ledger.entries())
+
+
+def separate(scenes: list[Scene], earlier: list[Scene]) -> list[Scene]:
+    """The scenes without any training one that is an exam's question, tonight's or an earlier night's."""
+    asked = {_said(scene) for scene in [*scenes, *earlier] if scene.split == "exam"}
+    return [scene for scene in scenes if scene.split == "exam" or _said(scene) not in asked]
+
+
+def _said(scene: Scene) -> str:
+    return normalise(scene.messages[-1]["content"])

@@ -1,0 +1,40 @@
+"""What all tiers share: no network, none of the settings of whoever runs the tests, the default model fetched once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", NO_COLOR="1")
+for name in [name for name in os.environ if name.startswith("SLOWWAVE_") and name != "SLOWWAVE_CACHE"]:
+    del os.environ[name]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of its own, which `SLOWWAVE_HOME` names."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("SLOWWAVE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """The cache with the default model and the embedder in it."""
+    from slowwave.config import cache_folder
+    from slowwave.models import zoo
+
+    for model in zoo.EMBEDDED:
+        zoo.pull(model, cache_folder())
+    return cache_folder()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared material beside a checkout; what needs it is skipped where it is not there."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("no ../shared beside this checkout")
+    return folder

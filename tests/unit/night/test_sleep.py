@@ -1,0 +1,233 @@
+"""A whole sleep without a model: what comes in, what is decided, what is left behind."""
+
+import json
+
+import pytest
+
+from slowwave.errors import LeaseHeld, OutOfSpace, TrainingError
+from slowwave.experience.store import Store
+from slowwave.models.registry import Registry
+from slowwave.night import history
+from slowwave.night.folder import find
+from slowwave.night.lease import Lease
+from tests.unit.night.cheap import CheapRooms, correction, slept, worse
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path) as store:
+        yield store
+
+
+def test_a_correction_is_learned_and_served(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store)
+    assert (night.night, night.verdict, night.adapter) == (1, "promoted", "default@n0001")
+    assert Registry(tmp_path).serving("default").name == "default@n0001"
+    [lesson] = store.lessons("default")
+    assert (lesson.status, lesson.night) == ("learned", 1)
+    names = {path.name for path in (tmp_path / "nights" / "0001").iterdir()}
+    assert names == {
+        "settings.json", "lessons.json", "scenes.jsonl", "before.json", "metrics.jsonl", "exam.json", "verdict.json",
+        "report.html", "ledger.jsonl",
+    }  # fmt: skip
+
+
+def test_an_empty_night_is_a_visible_skipped(tmp_path, store):
+    night = slept(tmp_path, store)
+    assert night.verdict == "skipped" and "Nothing new" in night.reasons[0]["text"] and night.exit_code == 0
+    assert [n.verdict for n in history.nights(tmp_path)] == ["skipped"]
+    assert (tmp_path / "nights" / "0001" / "report.html").is_file()
+
+
+def test_a_second_night_keeps_the_first_and_learns_only_what_is_new(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    store.add(correction(2))
+    rooms = CheapRooms()
+    night = slept(tmp_path, store, rooms)
+    assert night.verdict == "promoted" and night.parent == "default@n0001"
+    assert {scene.lesson for scene in rooms.trained_with} == {row["lesson"] for row in night.lessons}
+    exam = find(tmp_path, 2).read("exam.json")
+    assert len(exam["after"]["earlier"]) == 3 and all(row["right"] for row in exam["after"]["earlier"])
+
+
+def test_a_lost_earlier_night_is_dreamed_again_so_that_its_lessons_are_examined(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    (tmp_path / "nights" / "0001" / "scenes.jsonl").unlink()
+    store.add(correction(2))
+    slept(tmp_path, store)
+    assert len(find(tmp_path, 2).read("exam.json")["after"]["earlier"]) == 3
+
+
+def test_what_the_assistant_or_nobody_said_is_never_learned(tmp_path, store):
+    store.add_many([correction(1, source="assistant"), correction(2, source="unknown"), correction(3, source="tool:web")])
+    night = slept(tmp_path, store)
+    assert night.verdict == "skipped"
+    assert {row["why"] for row in find(tmp_path, 1).read("lessons.json")["came_in"]} == {
+        "assistant may not teach", "unknown may not teach", "tool may not teach"
+    }  # fmt: skip
+
+
+def test_no_exam_question_is_trained_on(tmp_path, store):
+    class Leaky(CheapRooms):
+        def dream(self, lessons, earlier, **options):
+            scenes = super().dream(lessons, earlier, **options)
+            asked = next(scene for scene in scenes if scene.split == "exam")
+            return [*scenes, type(asked)(**{**asked.__dict__, "id": "leak", "split": "train"})]
+
+    store.add(correction(1))
+    rooms = Leaky()
+    assert slept(tmp_path, store, rooms).verdict == "promoted"
+    assert "leak" not in {scene.id for scene in rooms.trained_with}
+
+
+def test_a_lesson_that_does_not_stick_is_told_and_given_up_after_some_nights(tmp_path, store):
+    store.add(correction(1))
+    for attempt in (1, 2):
+        night = slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+        assert night.verdict == "rejected" and night.lessons[0]["outcome"] == "not learned"
+    assert store.lessons("default")[0].status == "unlearned"
+    assert slept(tmp_path, store, attempts=2).verdict == "skipped"
+    assert Registry(tmp_path).serving("default").name == "default@base"
+
+
+def test_an_edited_lesson_gets_new_attempts(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+    store.edit_lesson(store.lessons("default")[0].id, answer="The code is Heron1.")
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+    assert store.lessons("default")[0].status == "proposed"
+
+
+def test_weights_go_back_towards_the_old_until_nothing_is_lost(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, CheapRooms(retention_at={"1.00": worse(drift=0.2)}))
+    assert night.verdict == "promoted" and night.exam["strength"] == 0.8
+    tries = find(tmp_path, 1).read("exam.json")["tries"]
+    assert [(t["fraction"], t["verdict"]) for t in tries] == [(1.0, "rejected"), (0.8, "promoted")]
+
+
+def test_a_night_that_loses_something_at_every_strength_is_rejected(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, CheapRooms(retention=worse(drift=0.2)))
+    assert night.verdict == "rejected" and any("Drift" in r["text"] and not r["ok"] for r in night.reasons)
+    assert Registry(tmp_path).serving("default").name == "default@base"
+    assert store.lessons("default")[0].status == "proposed"
+
+
+def test_without_a_panel_a_night_could_not_run(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, CheapRooms(panel=""))
+    assert night.verdict == "could not run" and night.exit_code == 1
+    assert Registry(tmp_path).serving("default").name == "default@base"
+
+
+def test_approval_can_be_demanded(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, require_approval=True)
+    assert night.verdict == "skipped" and "approval" in night.reasons[0]["text"]
+    store.set_status(store.lessons("default")[0].id, "approved")
+    assert slept(tmp_path, store, require_approval=True).verdict == "promoted"
+
+
+@pytest.mark.parametrize(("error", "said"), [(KeyboardInterrupt(), "interrupted"), (TrainingError("Too many NaN."), "NaN")])
+def test_interruption_and_failure_are_errored_nights_that_change_nothing(tmp_path, store, error, said):
+    store.add(correction(1))
+    night = slept(tmp_path, store, CheapRooms(fails=error))
+    assert night.verdict == "errored" and said in night.reasons[0]["text"] and night.exit_code == 1
+    assert Registry(tmp_path).serving("default").name == "default@base"
+    assert slept(tmp_path, store).verdict == "promoted"
+
+
+def test_a_defect_of_ours_is_recorded_and_not_hidden(tmp_path, store):
+    store.add(correction(1))
+    with pytest.raises(ZeroDivisionError):
+        slept(tmp_path, store, CheapRooms(fails=ZeroDivisionError("division by zero")))
+    assert [night.verdict for night in history.nights(tmp_path)] == ["errored"]
+
+
+def test_a_full_disk_leaves_a_night_that_goes_on(tmp_path, store):
+    store.add(correction(1))
+    with pytest.raises(OutOfSpace) as caught:
+        slept(tmp_path, store, CheapRooms(fails=OSError(28, "No space left on device")))
+    assert caught.value.exit_code == 1
+    assert [night.verdict for night in history.nights(tmp_path)] == ["unfinished"]
+    assert [n.verdict for n in [slept(tmp_path, store)]] == ["promoted"]
+    assert [night.night for night in history.nights(tmp_path)] == [1]
+
+
+def test_changed_settings_or_lessons_begin_a_new_night(tmp_path, store):
+    store.add(correction(1))
+    for change in ("settings", "lessons"):
+        with pytest.raises(OutOfSpace):
+            slept(tmp_path, store, CheapRooms(fails=OSError(28, "No space left on device")))
+        if change == "settings":
+            slept(tmp_path, store, CheapRooms(teachable=False), max_lessons=3)
+        else:
+            store.edit_lesson(store.lessons("default")[0].id, answer="The code is Walrus1, as I said.")
+            slept(tmp_path, store)
+    assert [night.verdict for night in history.nights(tmp_path)] == ["errored", "rejected", "errored", "promoted"]
+
+
+def test_two_cannot_sleep_at_once(tmp_path, store):
+    with Lease(tmp_path), pytest.raises(LeaseHeld):
+        slept(tmp_path, store)
+    assert history.nights(tmp_path) == []
+
+
+def test_a_sleeper_that_lost_its_lease_promotes_nothing(tmp_path, store):
+    class Stolen(CheapRooms):
+        def train(self, *args, **options):
+            (tmp_path / "sleep.lock").unlink()  # somebody tidied up, and another sleeper came
+            Lease(tmp_path).release()
+            return super().train(*args, **options)
+
+    store.add(correction(1))
+    with pytest.raises(LeaseHeld):
+        slept(tmp_path, store, Stolen())
+    assert Registry(tmp_path).serving("default").name == "default@base"
+    assert store.lessons("default")[0].status == "proposed"
+
+
+def test_undo_takes_back_a_night_and_all_after_it(tmp_path, store):
+    for number in (1, 2, 3):
+        store.add(correction(number))
+        assert slept(tmp_path, store).verdict == "promoted"
+    before = (tmp_path / "personas/default/adapters/n0001/adapter_model.safetensors").read_bytes()
+    assert history.undo(tmp_path, store, "default", 2) == "default@n0001"
+    assert (tmp_path / "personas/default/adapters/n0001/adapter_model.safetensors").read_bytes() == before
+    assert [lesson.status for lesson in store.lessons("default")] == ["learned", "undone", "undone"]
+    assert [bool(night.undone) for night in history.nights(tmp_path)] == [False, True, True]
+    store.add(correction(4))
+    rooms = CheapRooms()
+    night = slept(tmp_path, store, rooms)
+    assert (night.night, night.parent, night.verdict) == (4, "default@n0001", "promoted")
+    assert len({scene.lesson for scene in rooms.trained_with}) == 1  # what was undone is not learned again by itself
+
+
+def test_store_follows_the_registry_after_a_crash_in_undo(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    Registry(tmp_path).undo("default")  # and then we were killed
+    assert store.lessons("default")[0].status == "learned"
+    assert slept(tmp_path, store).verdict == "skipped"
+    assert store.lessons("default")[0].status == "undone"
+    assert history.nights(tmp_path)[0].undone
+
+
+def test_personas_share_the_numbers_and_nothing_else(tmp_path, store):
+    store.add_many([correction(1), correction(2, persona="ann")])
+    assert slept(tmp_path, store, persona="ann").adapter == "ann@n0001"
+    assert slept(tmp_path, store).adapter == "default@n0002"
+    assert Registry(tmp_path).serving("ann").name == "ann@n0001"
+
+
+def test_json_of_sleep_and_nights_as_the_design_has_them(tmp_path, store):
+    store.add(correction(1))
+    row = history.summary_json(slept(tmp_path, store))
+    assert {"night", "verdict", "adapter", "lessons", "exam", "seconds"} <= row.keys()
+    listed = history.nights_json(tmp_path, Registry(tmp_path), "default")
+    assert json.loads(json.dumps(listed, allow_nan=False))["nights"] == json.loads(json.dumps([row]))
+    assert listed["serving"] == "default@n0001"

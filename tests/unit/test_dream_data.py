@@ -1,0 +1,178 @@
+"""The data that ships: its form, and that no exam question hides among the training anchors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DREAM = ROOT / "src/slowwave/dream/data"
+NIGHT = ROOT / "src/slowwave/data"
+CLASSES = {
+    "country",
+    "city",
+    "element",
+    "film",
+    "animal",
+    "company",
+    "person",
+    "book",
+    "product",
+    "language",
+    "river",
+    "festival",
+    "medicine",
+    "game",
+    "food",
+}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def normal(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", " ", text.lower().replace("'", "").replace("\u2019", "")).split())
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string of a JSON value, however deep."""
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(item)
+
+
+def texts_below(folder: Path) -> set[str]:
+    """Normalised strings of every JSON and JSONL file below a folder that look like messages: two words or more."""
+    found: set[str] = set()
+    for path in folder.rglob("*.json*"):
+        text = path.read_text(encoding="utf-8")
+        values = (
+            [json.loads(text)]
+            if path.suffix == ".json"
+            else [json.loads(line) for line in text.splitlines() if line.strip()]
+        )
+        found |= {normal(one) for value in values for one in strings(value)}
+    return {text for text in found if " " in text}
+
+
+@pytest.fixture(scope="module")
+def bank() -> list[dict[str, Any]]:
+    return lines(DREAM / "ordinary.jsonl")
+
+
+def test_the_bank_is_large_and_every_line_is_a_message_with_a_topic(bank: list[dict[str, Any]]) -> None:
+    assert len(bank) >= 700
+    for row in bank:
+        assert set(row) == {"text", "topic"}
+        assert row["text"].strip() == row["text"] != ""
+        assert re.fullmatch(r"[a-z_]+", row["topic"])
+
+
+def test_no_message_is_in_the_bank_twice(bank: list[dict[str, Any]]) -> None:
+    counts = Counter(normal(row["text"]) or row["text"] for row in bank)
+    assert not [text for text, times in counts.items() if times > 1]
+
+
+def test_the_bank_is_broad_and_no_opening_dominates_it(bank: list[dict[str, Any]]) -> None:
+    topics = Counter(row["topic"] for row in bank)
+    assert len(topics) >= 30
+    assert topics.most_common(1)[0][1] <= 0.12 * len(bank)
+    assert topics["user_facts"] >= 60
+    assert topics["assistant"] >= 30
+    openings = Counter(" ".join(normal(row["text"]).split()[:4]) for row in bank)
+    assert openings.most_common(1)[0][1] <= 0.05 * len(bank)
+    assert sum(not row["text"].endswith("?") for row in bank) >= 0.2 * len(bank)
+
+
+@pytest.mark.parametrize("folder", ["src/slowwave/exam/data", "bench/lessons"])
+def test_no_exam_question_is_in_the_bank(bank: list[dict[str, Any]], folder: str) -> None:
+    asked = texts_below(ROOT / folder)
+    if not asked:
+        pytest.skip(f"{folder} holds no questions")
+    shared = sum(normal(row["text"]) in asked for row in bank)
+    assert shared == 0, f"{shared} messages of the bank are asked in {folder}"  # counts only: the exam stays unread
+
+
+def test_no_question_of_the_first_night_is_in_the_bank(bank: list[dict[str, Any]]) -> None:
+    asked = {
+        normal(item["question"])
+        for item in json.loads((NIGHT / "first_night_questions.json").read_text(encoding="utf-8"))
+    }
+    assert not asked & {normal(row["text"]) for row in bank}
+
+
+@pytest.mark.parametrize(("name", "least"), [("invented", 40), ("real", 30)])
+def test_names_are_enough_distinct_and_clean(name: str, least: int) -> None:
+    names = json.loads((DREAM / f"{name}.json").read_text(encoding="utf-8"))
+    assert set(names) == CLASSES
+    for kind, values in names.items():
+        assert len(values) >= (60 if (name, kind) == ("invented", "country") else least)
+        assert len({normal(value) for value in values}) == len(values)
+        assert all(value.strip() == value != "" for value in values)
+
+
+def test_no_invented_name_is_real() -> None:
+    """Nor does the bank speak of one: an anchor would then teach the base's confabulation about it."""
+    invented = {
+        normal(name)
+        for names in json.loads((DREAM / "invented.json").read_text(encoding="utf-8")).values()
+        for name in names
+    }
+    real = {
+        normal(name)
+        for names in json.loads((DREAM / "real.json").read_text(encoding="utf-8")).values()
+        for name in names
+    }
+    assert not invented & real
+    spoken = " ".join(f" {normal(row['text'])} " for row in lines(DREAM / "ordinary.jsonl"))
+    assert not [name for name in invented if f" {name} " in spoken]
+
+
+def test_the_first_night_is_a_fortnight_of_valid_exchanges() -> None:
+    rows = lines(NIGHT / "first_night.jsonl")
+    assert 35 <= len(rows) <= 45
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    for row in rows:
+        assert re.fullmatch(r"2026-03-\d\dT\d\d:\d\d:00Z", row["time"])
+        roles = [message["role"] for message in row["messages"]]
+        assert roles == (["user", "assistant"] * 2)[: len(roles)]
+        assert len(roles) >= 2
+        assert all(message["content"].strip() for message in row["messages"])
+        assert set(row.get("outcome", {})) <= {"rating", "correction"}
+        assert -1 <= row.get("outcome", {}).get("rating", 0) <= 1
+
+
+def test_the_first_night_teaches_in_both_voices_and_one_stranger_lies() -> None:
+    rows = lines(NIGHT / "first_night.jsonl")
+    own = [row for row in rows if row["source"].startswith("user:")]
+    strangers = [row for row in rows if not row["source"].startswith("user:")]
+    assert sum("correction" in row.get("outcome", {}) for row in own) >= 6
+    assert sum(len(row["messages"]) > 2 for row in own) >= 4
+    assert len(strangers) == 1
+    assert strangers[0]["source"] == "web:page"
+    assert "correction" in strangers[0]["outcome"]
+
+
+def test_the_questions_ask_for_lessons_in_other_words() -> None:
+    rows = {row["id"]: row for row in lines(NIGHT / "first_night.jsonl")}
+    questions = json.loads((NIGHT / "first_night_questions.json").read_text(encoding="utf-8"))
+    assert Counter(item["kind"] == "lesson" for item in questions) == {True: 8, False: 4}
+    said = {normal(message["content"]) for row in rows.values() for message in row["messages"]}
+    for item in questions:
+        assert item["any_of"]
+        assert (item["kind"] == "lesson") == (item["lesson"] in rows)
+        if item["kind"] == "lesson":
+            assert normal(item["question"]) not in said
+            lesson = rows[item["lesson"]]
+            taught = normal(lesson.get("outcome", {}).get("correction") or lesson["messages"][2]["content"])
+            assert any(normal(phrase) in taught for phrase in item["any_of"])
+            assert not any(normal(phrase) in normal(lesson["messages"][1]["content"]) for phrase in item["any_of"])
