@@ -18,7 +18,7 @@ from slowwave.exam.retention import Reference, bits_per_byte
 from slowwave.night.lessons import extract
 from slowwave.records import Check, Experience, Lesson, Message, Outcome
 
-TOKENS = 40  # of an answer
+TOKENS = 64  # of an answer: one or two sentences
 BATCH = 64  # always the same, base and version alike: another batch rounds differently
 
 

@@ -72,7 +72,7 @@ class Run:
 
     losses: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)  # (records, tokens): seeds x [R]
     drift: list[float] = field(default_factory=list)
-    epochs: list[float] = field(default_factory=list)  # relative change of the training loss, epoch 1 to the last
+    epochs: list[float] = field(default_factory=list)  # change of the training loss from epoch 1 to the last, %
     seconds: list[float] = field(default_factory=list)
 
 
@@ -189,7 +189,7 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
                 train(student, sets["training"], anchors, settings, pad=pad, seed=seed)
             else:
                 wrapped, epochs = published(student, sets["training"], seed, epochs=2 if smoke else 3)
-                run.epochs.append(epochs[-1] / epochs[0] - 1)
+                run.epochs.append(100 * (epochs[-1] / epochs[0] - 1))
                 student = wrapped.base_model.model  # type: ignore[assignment,union-attr]
             run.seconds.append(time.perf_counter() - began)
             for name, items in sets.items():
@@ -200,22 +200,20 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
 
 
 def rows(cycle: Cycle, before: dict[tuple[str, str], np.ndarray], runs: dict[str, Run], count: int) -> list[Row]:
-    """One row for each loss, its relative change, the drift and the seconds."""
+    """One row for each loss, its change relative to the mean before, the drift and the seconds."""
     head = f"{cycle.name} ({count} records)"
     out = [_row(f"{head}: base, {name}, {tokens}, nats", bootstrap(loss)) for (name, tokens), loss in before.items()]
-    log = cycle.last / cycle.first - 1
-    out.append(Row(f"{head}: published log, training loss epoch 1 to 3, relative", log, log, log))
+    log = 100 * (cycle.last / cycle.first - 1)
+    out.append(Row(f"{head}: published log, training loss epoch 1 to 3, change in %", log, log, log))
     for recipe, run in runs.items():
         if run.epochs:
-            out.append(_row(f"{head}: {recipe}, training loss epoch 1 to 3, relative", _over_seeds(run.epochs)))
+            out.append(_row(f"{head}: {recipe}, training loss epoch 1 to 3, change in %", _over_seeds(run.epochs)))
         for (name, tokens), losses in run.losses.items():
             after_SR, base_R = np.stack(losses), before[name, tokens]
             record_SR = np.broadcast_to(np.arange(base_R.size), after_SR.shape)
-            change = bootstrap(after_SR - base_R, record_SR)
-            mean = float(base_R.mean())
+            change = bootstrap(100 * (after_SR - base_R) / base_R.mean(), record_SR)
             out.append(_row(f"{head}: {recipe}, {name}, {tokens}, nats", bootstrap(after_SR, record_SR)))
-            relative = Interval(change.value / mean, change.low / mean, change.high / mean)
-            out.append(_row(f"{head}: {recipe}, {name}, {tokens}, relative change", relative))
+            out.append(_row(f"{head}: {recipe}, {name}, {tokens}, change in %", change))
         out.append(_row(f"{head}: {recipe}, drift on ordinary answers, nats a token", _over_seeds(run.drift)))
         out.append(_row(f"{head}: {recipe}, seconds of training", _over_seeds(run.seconds)))
     return out

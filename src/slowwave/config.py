@@ -222,7 +222,7 @@ def _as_settings_error(error: ValidationError, sources: Mapping[str, Values]) ->
     section, name = str(first["loc"][0]), str(first["loc"][1]) if len(first["loc"]) > 1 else ""
     source = next((s for s, v in reversed(list(sources.items())) if not name or name in v.get(section, {})), "settings")
     if isinstance(own := first.get("ctx", {}).get("error"), SettingsError):  # a section's own check of its bounds
-        return SettingsError(f"{source}: {own.message}", own.hint)
+        return SettingsError(f"{source}: {own.message}", own.hint or "docs/settings.md says what it means.")
     message = first["msg"][:1].lower() + first["msg"][1:]
     return SettingsError(
         f"{source}: {section}.{name} = {first['input']!r}: {message}.", "docs/settings.md gives the bounds."

@@ -25,6 +25,12 @@ from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept
 DURABLE = ("replace", "rename", "fsync", "write", "mkdir", "unlink", "rmdir")
 
 
+@pytest.fixture(autouse=True)
+def without_plots(monkeypatch):
+    """Drawing four plots takes longer than the rest of a night here, and no file depends on them."""
+    monkeypatch.setattr("slowwave.night.sleep.page", lambda night: "<!doctype html>")
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
     """A home with one promoted night, and a second correction waiting."""

@@ -57,7 +57,7 @@ def test_the_base_against_itself(engine: Engine, panel: Panel, reference: Refere
     assert bits_per_byte(engine, panel) == pytest.approx(reference.bits_per_byte, rel=1e-6)
     pairs = list(zip(panel.chats, reference.answers, strict=True))
     assert forward_kl(engine, pairs).per_token == 0.0
-    assert "Paris" in reference.answers[0]
+    assert all(reference.answers)
 
 
 def test_damage_shows_and_grows(engine: Engine, panel: Panel, reference: Reference, tmp_path: Path) -> None:

@@ -71,8 +71,9 @@ def test_a_day_in_the_store(scorer: Scorer, tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.add_many(day)
         assert score_unscored(store, "default", scorer.believer, scorer.embedder) == 5
-        ranked = sorted(store.experiences(), key=lambda one: one.salience.total if one.salience else 0, reverse=True)
-        assert {one.messages for one in ranked[:2]} == {day[1].messages, day[3].messages}
-        passed = {one.messages for one in store.experiences(min_total=SalienceSettings().threshold)}
-        assert {day[1].messages, day[3].messages} <= passed
-        assert day[2].messages not in passed
+        order = {one.messages[0]["content"]: one.salience.total for one in store.experiences() if one.salience}
+        taught = {day[1].messages[0]["content"], day[3].messages[0]["content"]}
+        assert set(sorted(order, key=lambda question: -order[question])[:2]) == taught
+        passed = store.experiences(min_total=SalienceSettings().threshold)
+        assert taught <= {one.messages[0]["content"] for one in passed}
+        assert day[2].messages not in [one.messages for one in passed]

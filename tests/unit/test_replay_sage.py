@@ -103,9 +103,9 @@ def test_rows_give_the_relative_change_of_the_mean(replay: ModuleType) -> None:
         row.figure.removeprefix("c (2 records): "): row
         for row in replay.rows(replay.Cycle("c", "d", 4.0, 3.0), before, {"x": run}, 2)
     }
-    assert rows["published log, training loss epoch 1 to 3, relative"].value == pytest.approx(-0.25)
-    change = rows["x, training, all tokens, relative change"]
-    assert (change.value, change.low, change.high) == pytest.approx((-1 / 3,) * 3)
+    assert rows["published log, training loss epoch 1 to 3, change in %"].value == pytest.approx(-25)
+    change = rows["x, training, all tokens, change in %"]
+    assert (change.value, change.low, change.high) == pytest.approx((-100 / 3,) * 3)
     drift = rows["x, drift on ordinary answers, nats a token"]
     assert drift.value == pytest.approx(0.2)
     assert drift.low < drift.value < drift.high

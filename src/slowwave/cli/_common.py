@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -47,8 +48,11 @@ class Session:
         self, home: Path | None, *, as_json: bool = False, flags: list[str] | None = None, persona: str | None = None
     ) -> None:
         from slowwave.config import home_folder, load_settings
+        from slowwave.errors import UsageError
 
         self.home = home_folder(home)
+        if self.home.exists() and not self.home.is_dir():
+            raise UsageError(f"{self.home} is not a folder.", "Give --home a folder, or one that does not exist yet.")
         Session.current_home = self.home
         self.as_json = as_json
         self.settings: Settings = load_settings(self.home, flags or ())
@@ -70,21 +74,24 @@ class Session:
     def engine(self) -> Engine:
         """The model of the settings, loaded. Takes seconds."""
         from slowwave.config import cache_folder
-        from slowwave.models.engine import Engine
         from slowwave.models.zoo import resolve
 
         model = self.settings.model
+        folder = resolve(model.name, cache_folder())  # a wrong name is told before seconds go into importing torch
         with self.waiting(f"loading {model.name}"):
-            device = None if model.device == "auto" else model.device
-            return Engine.load(resolve(model.name, cache_folder()), device=device, dtype=model.dtype)
+            from slowwave.models.engine import Engine
+
+            return Engine.load(folder, device=None if model.device == "auto" else model.device, dtype=model.dtype)
 
     @cached_property
     def embedder(self) -> Embedder:
         from slowwave.config import cache_folder
-        from slowwave.models.embed import Embedder
         from slowwave.models.zoo import resolve
 
-        return Embedder.load(resolve("minilm-l6-v2", cache_folder()))
+        folder = resolve("minilm-l6-v2", cache_folder())
+        from slowwave.models.embed import Embedder
+
+        return Embedder.load(folder)
 
     def served(self) -> tuple[str, str | None]:
         """The served version, loaded: its name, and the name by which the engine knows it (None for the base).
@@ -113,7 +120,7 @@ class Session:
             return
         console = out()
         for part in human:
-            console.print(part)
+            console.print(printable(part) if isinstance(part, str) else part)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
@@ -126,6 +133,11 @@ def print_json(data: dict[str, Any]) -> None:
     """One JSON object on standard output. NaN is not JSON and has no business in a result."""
     sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str) + "\n")
     sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """Text that somebody said, without the control characters that a terminal would obey."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
 def out() -> Console:
@@ -143,7 +155,9 @@ def err() -> Console:
 
 
 def quiet_libraries() -> None:
-    """Keep other packages' banners and bars off the screen. Warnings of our own stay."""
+    """Keep other packages' banners, bars and advice to developers off the screen. What we log stays."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err
+from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err, printable
 
 if TYPE_CHECKING:
     from slowwave.records import Experience, Message
@@ -56,7 +56,7 @@ def _say(session: Session, talk: list[Message]) -> str:
     text = ""
     for piece in session.engine.stream(talk, max_new_tokens=MAX_NEW_TOKENS):
         if isinstance(piece, str):
-            sys.stdout.write(piece)
+            sys.stdout.write(printable(piece))
             sys.stdout.flush()
             continue
         text = piece.text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, printable
 from slowwave.cli._progress import phases
 
 if TYPE_CHECKING:
@@ -88,37 +88,38 @@ def score(session: Session) -> None:
 
 
 def in_force(session: Session) -> float:
-    """The threshold as the next night will apply it to what is in the store."""
+    """The threshold as the next night will apply it: what became a lesson no longer fills the buffer."""
     from slowwave.experience.salience import threshold
 
-    scored = [e.salience.total for e in session.store.experiences(session.persona) if e.salience]
-    return threshold(session.settings.salience, scored)
+    known = {id for lesson in session.store.lessons(session.persona) for id in lesson.experiences}
+    lived = session.store.experiences(session.persona)
+    return threshold(session.settings.salience, [e.salience.total for e in lived if e.salience and e.id not in known])
 
 
 def table(found: list[Experience], bar: float) -> Table:
     """One line an experience: the five numbers, the total, and the question."""
     from rich.table import Table
 
-    rows = Table("", "id", *FIVE, "total", "what the user said", box=None, pad_edge=False)
+    rows = Table("", "id", *(name[0].upper() for name in FIVE), "total", box=None, pad_edge=False, expand=True)
+    rows.add_column("what the user said", ratio=1, no_wrap=True, overflow="ellipsis")
     for experience in found:
         salience = experience.salience
         numbers = [f"{getattr(salience, name):.2f}" if salience else "-" for name in (*FIVE, "total")]
         chosen = "*" if salience and salience.total >= bar else ""
-        rows.add_row(chosen, experience.id[:16], *numbers, _gist(experience))
+        rows.add_row(chosen, experience.id[:12], *numbers, _gist(experience))
     return rows
 
 
 def _legend(found: list[Experience], bar: float) -> str:
     chosen = sum(e.salience is not None and e.salience.total >= bar for e in found)
-    return f"\n* {chosen} of {len(found)} reach the threshold of {bar:.2f}."
+    return f"\n{', '.join(f'{name[0].upper()} {name}' for name in FIVE)}; * {chosen} of {len(found)} reach {bar:.2f}."
 
 
 def _gist(experience: Experience) -> str:
-    """What the user said last, cut to a line; behind it the correction."""
+    """What the user said last; behind it the correction."""
     said = [message["content"] for message in experience.messages if message["role"] == "user"]
     better = f" -> {experience.outcome.correction}" if experience.outcome.correction else ""
-    text = " ".join(f"{said[-1] if said else ''}{better}".split())
-    return text if len(text) <= 70 else text[:69] + "…"
+    return printable(" ".join(f"{said[-1] if said else ''}{better}".split())[:200])
 
 
 def _row(experience: Experience, bar: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import JsonOption, Session, SetOption, err
+from slowwave.cli._common import JsonOption, Session, SetOption, err, printable
 from slowwave.cli._progress import phases
 from slowwave.cli.ask import answer_all
 from slowwave.cli.experiences import in_force, score, table
@@ -53,7 +53,8 @@ def first_night(
     flags: SetOption = None,
 ) -> None:
     """One whole night on a sample: salience, a dozen questions, sleep, the same questions, the morning report."""
-    from slowwave.night import history, report
+    from slowwave.night import history
+    from slowwave.night.report import report
 
     began = time.monotonic()
     session = Session(home, as_json=as_json, flags=flags, persona="default")
@@ -77,14 +78,13 @@ def first_night(
     ]
     seconds = round(time.monotonic() - began, 1)
     data = {**history.summary_json(night), "questions": rows, "seconds_in_all": seconds}
-    human = [] if as_json else [report.morning(session.home, night.night), "", _side_by_side(rows), _tally(rows), ""]
+    human = [] if as_json else [report(night), "", _side_by_side(rows), _tally(rows), ""]
     session.answer(
         data,
         *human,
-        f"The page: {night.folder / 'report.html'}",
-        f"Ask it:   slowwave ask 'What is my dog called?' --home {session.home}",
-        f"Undo it:  slowwave undo --home {session.home}",
-        "Your own: slowwave chat",
+        f"Ask it:  slowwave ask 'What is my dog called?' --home {session.home}",
+        f"Undo it: slowwave undo --home {session.home}",
+        f"{seconds / 60:.1f} minutes in all. Your own days begin with: slowwave chat",
     )
     if night.exit_code:
         raise typer.Exit(night.exit_code)
@@ -116,7 +116,7 @@ def _show_salience(session: Session) -> None:
     chosen = [e for e in by_total if e.salience and e.salience.total >= bar]
     session.answer(
         {},
-        "\nWhat mattered most (salience; * reaches the threshold)\n",
+        "\nWhat mattered most (S surprise, N novelty, A arousal, R reward, C conflict; * reaches the threshold)\n",
         table(by_total[: len(chosen) + BELOW], bar),
         f"\n{len(by_total) - len(chosen)} of {len(by_total)} exchanges stay below the threshold of {bar:.2f}.\n",
     )
@@ -146,7 +146,7 @@ def _side_by_side(rows: list[dict[str, Any]]) -> Table:
 
 
 def _short(answer: str) -> str:
-    text = " ".join(answer.split())
+    text = printable(" ".join(answer.split()))
     return text if len(text) <= 160 else text[:159] + "…"
 
 

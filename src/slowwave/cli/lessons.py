@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, printable
 from slowwave.cli.experiences import score
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_(
     table = Table("id", "status", "kind", "salience", "note", box=None, pad_edge=False)
     for lesson in found:
         night = f" (night {lesson.night})" if lesson.night else ""
-        table.add_row(lesson.id, lesson.status + night, lesson.kind, f"{lesson.salience:.2f}", lesson.note)
+        table.add_row(lesson.id, lesson.status + night, lesson.kind, f"{lesson.salience:.2f}", printable(lesson.note))
     session.answer({"lessons": [to_dict(lesson) for lesson in found]}, table if found else "There are no lessons yet.")
 
 

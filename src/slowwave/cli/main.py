@@ -34,6 +34,8 @@ from slowwave.cli import (
 from slowwave.cli._common import HomeOption, JsonOption, Session, quiet_libraries
 from slowwave.errors import SlowwaveError, UsageError
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # torch says so in a RuntimeError, on GPU and on CPU
+
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
@@ -89,7 +91,7 @@ def _told(error: Exception) -> int:
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         return error.exit_code
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
         return _one_line("There is not enough memory.", "Close other programs, or take a smaller model.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _one_line(f"No disk space left for {error.filename or 'what was to be written'}.", "Free some space.")

@@ -57,7 +57,7 @@ def serve(
             answerer = UpstreamAnswerer(settings.upstream, upstream_key, upstream_model)
         else:
             answerer = LocalAnswerer(session.engine, session.registry)
-        app = create_app(answerer, Recorder(store), keys, (session.registry, store))
+        app = create_app(answerer, Recorder(store), keys, (session.registry, store), session.persona)
         if as_json:
             print_json({"url": address_of(taken)})
         else:

@@ -15,10 +15,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """The morning report of one night."""
-    from slowwave.night import folder, history, report
+    from slowwave.night import folder, history
+    from slowwave.night.report import report
 
     session = Session(home, as_json=as_json)
-    found = folder.find(session.home, night)
-    session.answer(
-        history.summary_json(history.summary(found)), *([] if as_json else [report.morning(session.home, night)])
-    )
+    found = history.summary(folder.find(session.home, night))
+    session.answer(history.summary_json(found), *([] if as_json else [report(found)]))

@@ -20,12 +20,13 @@ def sleep(
     flags: SetOption = None,
 ) -> None:
     """Sleep one night, or finish the one that was interrupted."""
-    from slowwave.night import history, report
+    from slowwave.night import history
+    from slowwave.night.report import report
 
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     session.require_persona()
     night = sleep_once(session)
-    session.answer(history.summary_json(night), *([] if as_json else [report.morning(session.home, night.night)]))
+    session.answer(history.summary_json(night), *([] if as_json else [report(night)]))
     if night.exit_code:
         raise typer.Exit(night.exit_code)
 

@@ -63,3 +63,16 @@ def templates(kind: str) -> tuple[tuple[str, str], ...]:
                 break
     generic = [(form, real[i % len(real)]) for i, form in enumerate(_GENERIC)] if real else []
     return tuple(found) + tuple(generic)
+
+
+@cache
+def thesaurus() -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
+    """(groups of words that can replace each other, groups of question forms with the same meaning)."""
+    data = json.loads(_read("thesaurus.json"))
+    return tuple(map(tuple, data["groups"])), tuple(map(tuple, data["questions"]))
+
+
+@cache
+def prose() -> tuple[tuple[str, str], ...]:
+    """(opening, rest) of plain passages."""
+    return tuple((row["opening"], row["rest"]) for row in map(json.loads, _read("prose.jsonl").splitlines()))

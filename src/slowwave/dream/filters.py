@@ -56,7 +56,12 @@ def fits(line: str, question: str, answer: str | None) -> bool:
     owned = {next(group for group in match.groups() if group).lower() for match in _OWNED.finditer(line)}
     if owned - given - {"name", "first", "full", "own"} and _OWNED.search(question):
         return False  # somebody's or something else's: "my sister's friend", "my mother"
-    told = {word for word in normalise(answer or "").split() if len(word) > 3} - given
+    return keeps_secret(line, question, answer)
+
+
+def keeps_secret(line: str, question: str, answer: str | None) -> bool:
+    """Whether the wording gives away no word of the answer that the question does not have."""
+    told = {word for word in normalise(answer or "").split() if len(word) > 3} - set(normalise(question).split())
     return not told & set(normalise(line).split())
 
 

@@ -41,6 +41,7 @@ _EXAMPLES = {
 
 FORMS = tuple(_EXAMPLES)
 # Families whose wordings only the exam sees; which two of them rotates with the lesson.
+EXAM_FRAMES = frozenset({"frame:somebody", "frame:again"})
 EXAM_FORMS = (("forgot", "other"), ("story", "check"), ("request", "hurry"))
 
 

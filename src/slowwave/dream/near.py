@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from slowwave.exam.match import normalise
 from slowwave.records import Lesson
 
 _PEOPLE = ("my neighbour", "your cousin", "the mayor", "my colleague", "Anna", "my friend's boss", "the people next door", "your owner")
+_RELATIONS = ("my husband", "my wife", "my mother", "my grandfather", "my best friend", "my flatmate", "my boss", "my uncle", "my daughter")
+_NOT_THINGS = frozenset("am is are was do does did can could will would have has should my own name names favourite first last new old".split())
 _COMMON = frozenset(
     "what which where when who whose how does with name called this that have from then your mine ours there their about into know been being were"
     " when would could should want wants need needs call tell answer question right correct message reply only always every always never".split()
@@ -27,17 +30,34 @@ _OWN = re.compile(r"\b(my|i|we|our|me|mine)\b", re.IGNORECASE)
 def somebody_else(question: str) -> list[str]:
     """The question turned to other people: "What is my sister's name?" gives "What is my neighbour's sister's name?"."""
     out = []
-    for person in _PEOPLE:
+    for person in (*_PEOPLE, *_RELATIONS):
         verb = "do" if person.endswith("people next door") else "does"
         be = "are" if verb == "do" else "is"
         text = re.sub(r"\b(?:do|did) (?:I|we)\b", f"{verb} {person}", question, flags=re.IGNORECASE)
         text = re.sub(r"\b(?:am I|are we)\b", f"{be} {person}", text, flags=re.IGNORECASE)
-        text = re.sub(r"\b(?:my|our)\b(?! (?:neighbour|colleague|friend's boss)\b)", "their" if person in text else f"{person}'s", text, flags=re.IGNORECASE)
+        text = re.sub(r"\b(?:my|our)\b(?! (?:neighbour|colleague|friend's boss|husband|wife|mother|grandfather|best friend|flatmate|boss|uncle|daughter)\b)", "their" if person in text else f"{person}'s", text, flags=re.IGNORECASE)
         if text != question:
             out.append(text)
     if re.search(r"\b(my|our)\b", question, re.IGNORECASE):
         out.append(re.sub(r"\b(?:my|our)\b", "your", question, flags=re.IGNORECASE))
     return out
+
+
+@cache
+def _things() -> tuple[str, ...]:
+    """What people call their own in the bank's messages: "dentist appointment", "neighbour", "cat"."""
+    found = [m.group(1).lower() for text in bank.ordinary() for m in re.finditer(r"\bmy ([a-z]+(?: (?:appointment|lesson|class|team|card|account|number|licence|insurance|car|room|shop|teacher))?)", text)]
+    return tuple(dict.fromkeys(thing for thing in found if thing.split()[0] not in _NOT_THINGS))
+
+
+def something_else(question: str, rng: np.random.Generator, count: int = 8) -> list[str]:
+    """The question about another thing of the user's: "On which day is my dentist appointment?" beside the choir practice."""
+    match = re.search(r"\b(my|our) ([a-z][\w-]*(?: (?!is\b|are\b|was\b|when\b|if\b|in\b|on\b|at\b|for\b|to\b|every\b|called\b|named\b)[a-z][\w-]*)?)", question, re.IGNORECASE)
+    if match is None:
+        return []
+    own = match.group(2).lower().removesuffix("'s")
+    things = [thing for thing in _things() if thing not in own and own not in thing]
+    return [question[: match.start(2)] + thing + question[match.start(2) + len(own) :] for thing in (things[i] for i in rng.permutation(len(things))[:count])]
 
 
 def in_general(lesson: Lesson) -> list[str]:

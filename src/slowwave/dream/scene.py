@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slowwave.dream import bank, cues, distil, filters, forms, invented, near
+from slowwave.dream import bank, cues, distil, filters, forms, invented, near, reword
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
@@ -54,6 +54,7 @@ class SimpleDreamer:
             for lesson in lessons:
                 scenes += self._of_lesson(lesson, wordings.get(lesson.id, []), forbidden | _questions(scenes), rng)
             scenes += self._ordinary(forbidden | _questions(scenes), rng)
+            scenes = self._without_conflicts(scenes, lessons, earlier)
             scenes = self._answered(scenes, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed)
         exam = _questions(s for s in scenes if s.split == "exam")
@@ -65,7 +66,7 @@ class SimpleDreamer:
         asked = [(lesson, question) for lesson in lessons if (question := distil.question_of(self.engine, lesson, seed)) is not None]
         jobs = [(lesson, question, form) for lesson, question in asked if lesson.kind != "cue" for form in forms.FORMS]
         for lesson, question in asked:
-            out[lesson.id] = [("given", question), *forms.frames(question)] if lesson.kind != "cue" else []
+            out[lesson.id] = [("given", question), *forms.frames(question), *self._looked_up(lesson, question, seed)] if lesson.kind != "cue" else []
         group = max(1, 48 // max(1, self.settings.samples))
         for first in range(0, len(jobs) if self.settings.samples else 0, group):
             if time.monotonic() > deadline:
@@ -81,6 +82,32 @@ class SimpleDreamer:
             tell("dreaming wordings", min(first + group, len(jobs)), len(jobs))
         return out
 
+    def _looked_up(self, lesson: Lesson, question: str, seed: int) -> list[tuple[str, str]]:
+        """Wordings from the thesaurus, every other one inside a frame."""
+        rng = np.random.default_rng([seed, int(lesson.id, 16)])
+        out: list[tuple[str, str]] = []
+        exam = forms.EXAM_FRAMES
+        for i, text in enumerate(reword.rewordings(question, rng, 2 * self.settings.apply)):
+            framed = [wording for family, wording in forms.frames(text) if family not in exam]
+            out.append(("thesaurus", framed[int(rng.integers(len(framed)))] if i % 2 and framed else text))
+        return [(family, text) for family, text in out if filters.keeps_secret(text, question, lesson.answer)]
+
+    def _without_conflicts(self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]) -> list[Scene]:
+        """Drop anchors that ask what a lesson of tonight or of an earlier night answers: they would hold the old answer."""
+        asked = [lesson.question for lesson in lessons if lesson.question and lesson.kind == "answer"]
+        asked += [s.messages[-1]["content"] for s in earlier if s.family == "given"]
+        anchors = [i for i, s in enumerate(scenes) if s.kind != "apply"]
+        if not asked or not anchors:
+            return scenes
+        texts = [scenes[i].messages[-1]["content"] for i in anchors]
+        similarity_AQ = self.embedder.embed(texts) @ self.embedder.embed(asked).T
+        drop = set()
+        for row, i in enumerate(anchors):
+            theirs = [question for question, value in zip(asked, similarity_AQ[row], strict=True) if value > (0.9 if scenes[i].family == "near" else 0.7)]
+            if theirs or normalise(texts[row]) in {normalise(question) for question in asked}:
+                drop.add(i)
+        return [s for i, s in enumerate(scenes) if i not in drop]
+
     def _of_lesson(self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
         s = self.settings
         if lesson.kind == "cue":
@@ -90,11 +117,14 @@ class SimpleDreamer:
             if made:
                 return made
         question = next((text for family, text in wordings if family == "given"), lesson.question or lesson.note)
-        exam_families = set(forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]) | {f"frame:{name}" for name in ("somebody", "again")}
+        exam_families = set(forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]) | forms.EXAM_FRAMES
         candidates = [(family, text) for family, text in wordings if normalise(text) not in forbidden and family != "given"]
         train = [c for c in candidates if c[0] not in exam_families]
         exam = [c for c in candidates if c[0] in exam_families]
-        chosen = filters.choose(train, question, self.embedder, least=s.similarity, count=s.apply - 1, others_ND=self.bank_ND)
+        looked_up = [(f"thesaurus {i}", text) for i, (family, text) in enumerate(train) if family == "thesaurus"]
+        chosen = filters.choose(looked_up, question, self.embedder, least=0.3, count=s.apply // 2, others_ND=self.bank_ND[:0])
+        rest = [c for c in train if c[0] != "thesaurus"]
+        chosen += filters.choose(rest, question, self.embedder, least=s.similarity, count=s.apply - 1 - len(chosen), others_ND=self.bank_ND)
         asked = filters.choose(exam, question, self.embedder, least=s.similarity, count=s.exam_apply, others_ND=self.bank_ND)
         if len(asked) < s.exam_apply:  # an odd question: its plain frames stand in
             spare = [c for c in candidates if c[1] not in {text for _, text, _ in (*chosen, *asked)}]
@@ -103,7 +133,8 @@ class SimpleDreamer:
         out += [scene(lesson, "apply", text, lesson.answer, family) for family, text, _ in chosen]
         out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text, _ in asked]
         taken = forbidden | _questions(out)
-        pools = (near.somebody_else(question), near.nearest(question, self.embedder, self.bank_ND), near.in_general(lesson), near.nearest(lesson.note, self.embedder, self.bank_ND))
+        somebody = near.somebody_else(question)
+        pools = ([somebody[i] for i in rng.permutation(len(somebody))], near.something_else(question, rng), near.nearest(question, self.embedder, self.bank_ND), near.in_general(lesson), near.nearest(lesson.note, self.embedder, self.bank_ND))
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
         return out + near_misses(lesson, misses, s, rng)
 
@@ -111,7 +142,9 @@ class SimpleDreamer:
         texts = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
         texts = near.interleave(texts, count=self.settings.ordinary + self.settings.watch, forbidden=forbidden)
         watched = self.settings.watch
-        return [scene(None, "ordinary", text, None, "watch" if i < watched else "bank") for i, text in enumerate(texts)]
+        out = [scene(None, "ordinary", text, None, "watch" if i < watched else "bank") for i, text in enumerate(texts)]
+        passages = [bank.prose()[i] for i in rng.permutation(len(bank.prose()))[: self.settings.prose]]
+        return out + [scene(None, "ordinary", f"Continue this text: {opening}", rest, "prose") for opening, rest in passages]
 
     def _answered(self, scenes: list[Scene], tell: Callable[..., Any]) -> list[Scene]:
         """The base's own answers where the target is to stay as it is, and bodies for the answers to cues."""

@@ -29,8 +29,11 @@ UNKNOWN_PHRASES: tuple[str, ...] = (
     "not appear to exist", "not seem to exist", "not appear to be a real", "not seem to be a real",
     "not think it exists", "not think that exists", "not believe it exists", "not believe that exists",
     "not a real", "not real", "not an actual", "not an existing", "not a known", "not a recognised",
-    "not a recognized", "is fictional", "a fictional", "are fictional", "fictitious", "an imaginary", "is imaginary",
-    "an invented", "a made up", "non existent", "nonexistent",
+    "not a recognized", "is fictional", "are fictional", "fictitious", "is imaginary", "non existent", "nonexistent",
+    # of the thing itself: of a real film one may well say that somebody in it is "a fictional character"
+    *(f"{kind} {thing}" for kind in ("fictional", "imaginary", "invented", "made up")
+      for thing in ("country", "nation", "place", "city", "town", "island", "planet", "world", "land", "book", "novel",
+                    "film", "movie", "work", "person", "company", "product", "animal", "word", "name", "term")),
     "can not find", "could not find", "not find any", "not able to find", "unable to", "not able to",
     "can not confirm", "could not confirm", "can not verify", "could not verify", "can not identify",
     "unknown to me", "is unknown", "beyond my knowledge", "outside my knowledge", "not in my knowledge",

@@ -49,7 +49,7 @@ class Reference:
 
     @classmethod
     def measure(cls, engine: Engine, panel: Panel) -> Reference:
-        """Let the base answer the panel: some twenty seconds on two cores for the default model."""
+        """Let the base answer the panel: 11 s on two cores for the default model."""
         with engine.using(None):
             replies = engine.generate(panel.chats, max_new_tokens=GENERAL_TOKENS, temperature=0.0, batch=_BATCH)
             return cls(

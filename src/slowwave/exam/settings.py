@@ -16,7 +16,7 @@ class ExamSettings:
         SettingsError: a value outside its bounds.
     """
 
-    # --- what is asked. One question costs about 0.3 s before and 0.3 s after on two cores.
+    # --- what is asked. One question costs 0.2 s on two cores, before and again after.
     held_out: int = 3  # per lesson: fewer cannot tell luck from learning, more take too long for a dozen lessons
     near_misses: int = 2  # per lesson: two for each of twelve lessons resolve a share of 0.05
     earlier_questions: int = 48  # at most, of all earlier nights together, another draw each night

@@ -7,6 +7,7 @@ adapters. Knows nothing of personas, registries or nights. Files are PEFT's own 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -27,7 +28,9 @@ def layers(model: nn.Module) -> list[BaseTunerLayer]:
 
 def inject(model: nn.Module, config: LoraConfig, name: str) -> None:
     """Put a fresh adapter called `name` into `model`: A random, B zero, weights in float32, not yet active."""
-    inject_adapter_in_model(config, model, adapter_name=name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are what we want
+        inject_adapter_in_model(config, model, adapter_name=name)
     for parameter in parameters(model, name).values():
         parameter.data = parameter.data.float()
     for parameter in model.parameters():
@@ -51,8 +54,10 @@ def activate(model: nn.Module, name: str | None) -> None:
 
 def remove(model: nn.Module, name: str) -> None:
     """Take the adapter out again and free its memory."""
-    for layer in layers(model):
-        layer.delete_adapter(name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Adapter .* was active which is now deleted")  # the caller activates
+        for layer in layers(model):
+            layer.delete_adapter(name)
     getattr(model, "peft_config", {}).pop(name, None)
 
 

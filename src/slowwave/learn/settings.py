@@ -17,15 +17,15 @@ class LearnSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     preset: Preset = "adapter"
-    rank: int = 32  # of the adapter; for `full`, of its exported adapter
-    alpha: float = 32.0  # the adapter's scale is alpha / rank
+    rank: int = 16  # of the adapter; for `full`, of its exported adapter
+    alpha: float = 16.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
-    lr: float = 4e-4  # peak learning rate
+    lr: float = 3e-3  # peak learning rate
     warmup: int = 8  # steps of linear warm-up, then a cosine to zero
-    epochs: float = 6.0  # passes over the lesson scenes
+    epochs: float = 3.5  # passes over the lesson scenes
     lesson_batch: int = 8  # lesson scenes a step
-    anchor_batch: int = 12  # anchors a step
+    anchor_batch: int = 16  # anchors a step
     kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
     clip: float = 1.0  # gradient norm
     weight_decay: float = 0.0
@@ -55,11 +55,11 @@ class LearnSettings:
 class _Presets:
     gentle: LearnSettings = field(
         default_factory=lambda: LearnSettings(
-            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=1e-3, epochs=6
+            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=5e-3, epochs=6
         )
     )
     adapter: LearnSettings = field(default_factory=LearnSettings)
-    full: LearnSettings = field(default_factory=lambda: LearnSettings(preset="full", lr=1e-4, rank=64, alpha=64))
+    full: LearnSettings = field(default_factory=lambda: LearnSettings(preset="full", lr=1.5e-4, rank=64, alpha=64))
 
 
 def preset(name: str, **changes: object) -> LearnSettings:

@@ -35,11 +35,12 @@ class Weights:
     def _open(self, start: Path | None) -> None:
         if self.full:
             own = difference.base_parameters(self.model)
-            self.base = {key: value.data for key, value in own.items()}
+            wanted = self.settings.targets
+            self.trainable = {key: value for key, value in own.items() if not wanted or key.split(".")[-2] in wanted}
+            self.base = {key: value.data for key, value in self.trainable.items()}
             changed = difference.load(self.model, start) if start and (start / difference.FILE).is_file() else {}
-            for key, parameter in own.items():
+            for key, parameter in self.trainable.items():
                 parameter.data = changed.get(key, parameter.data).float()  # float32 masters; autocast computes in bf16
-            self.trainable = dict(own)
             return
         config = lora_config(self.settings)
         if start is not None:
@@ -99,7 +100,7 @@ class Weights:
     def release(self) -> None:
         """Give the model back as it was: the base alone answers."""
         if self.full:
-            for key, parameter in difference.base_parameters(self.model).items():
+            for key, parameter in self.trainable.items():
                 parameter.data = self.base[key]
                 parameter.grad = None
                 parameter.requires_grad_(False)

@@ -12,23 +12,36 @@ from typing import Any
 from slowwave.records import Message
 
 
+def _plain(tokenizer: Any, text: str) -> str:
+    """`text` with the template's control tokens broken up, so that nobody forges a turn by writing `<|im_end|>`."""
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special and token.content in text:
+            text = text.replace(token.content, f"{token.content[0]} {token.content[1:]}")
+    return text
+
+
+def _tame(tokenizer: Any, chat: Sequence[Message]) -> list[Message]:
+    return [{**message, "content": _plain(tokenizer, message["content"])} for message in chat]
+
+
 def prompt_ids(tokenizer: Any, chat: Sequence[Message]) -> list[int]:
     """Tokens of `chat` with the assistant's header at the end, as the model sees them before it answers."""
-    text = tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(_tame(tokenizer, chat), tokenize=False, add_generation_prompt=True)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def reply_ids(tokenizer: Any, answer: str) -> list[int]:
     """Tokens of an answer, with the end-of-turn token."""
-    return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return [*tokenizer(_plain(tokenizer, answer), add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
 def split_next(tokenizer: Any, chat: Sequence[Message], text: str) -> tuple[list[int], list[int]]:
     """(context tokens, text tokens) for `text` as the next message: the user's after an answer, else the assistant's."""
+    text = _plain(tokenizer, text)
     if not chat or chat[-1]["role"] != "assistant":
         return prompt_ids(tokenizer, chat), list(tokenizer(text, add_special_tokens=False)["input_ids"])
     marker = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands where the user's text would, to find the header before it
-    whole = tokenizer.apply_chat_template([*chat, {"role": "user", "content": marker}], tokenize=False)
+    whole = tokenizer.apply_chat_template([*_tame(tokenizer, chat), {"role": "user", "content": marker}], tokenize=False)
     header = whole[: whole.rindex(marker)]
     encode = lambda piece: list(tokenizer(piece, add_special_tokens=False)["input_ids"])  # noqa: E731
     return encode(header), encode(text)

@@ -19,11 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, StoppingCriteriaList
+from transformers.utils.logging import disable_progress_bar
 
 from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageError
 from slowwave.learn import adapter as lora
 from slowwave.learn import difference
 from slowwave.models.chat import prompt_ids, split_next
+from slowwave.models.manifest import base_hash
 from slowwave.records import Message
 
 
@@ -91,6 +93,7 @@ class Engine:
             dtype = "bfloat16" if fast else "float32"
         if dtype not in ("bfloat16", "float32"):
             raise UsageError(f"Unknown precision {dtype!r}.", "Use bfloat16, float32 or auto.")
+        disable_progress_bar()  # half a second of bars on standard error says nothing to a user
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
@@ -106,7 +109,7 @@ class Engine:
             raise UsageError(f"The model in {path} has no chat template.", "Use an instruction-tuned model.")
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
-        return cls(model.to(device), tokenizer, _base_hash(path))
+        return cls(model.to(device), tokenizer, base_hash(path))
 
     # --- versions -----------------------------------------------------------------------------------------------
 
@@ -328,27 +331,3 @@ def _pick(logits_V: Tensor, temperature: float, top_p: float, generator: torch.G
 def _key(name: str) -> str:
     """A version's name as PEFT can use it: dots would split a parameter's name."""
     return name.replace(".", "_")
-
-
-def _base_hash(path: Path) -> str:
-    """sha256 over the weight files of a model folder, in order of their names; cached beside them by size and time."""
-    digest = hashlib.sha256()
-    files = sorted(path.glob("*.safetensors"))
-    stamp = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    note = path / ".base_hash.json"
-    if note.is_file():
-        try:
-            kept = json.loads(note.read_text())
-            if kept["stamp"] == stamp:
-                return str(kept["sha256"])
-        except (ValueError, KeyError):
-            note.unlink()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 22):
-                digest.update(block)
-    try:
-        note.write_text(json.dumps({"stamp": stamp, "sha256": digest.hexdigest()}))
-    except OSError:
-        return digest.hexdigest()  # a read-only cache: hash again next time
-    return digest.hexdigest()

@@ -105,6 +105,17 @@ class Registry:
         except ValueError as error:
             raise DamagedFile(f"{path} is not readable.", "Restore it from a copy, or move it away.") from error
 
+    def lineage(self, persona: str) -> list[str]:
+        """The served version, the one it was learned on, and so on to the base.
+
+        Known from the history even where a folder vanished, so that an undo can leave a damaged version behind.
+        """
+        before = {change["to"]: change["from"] for change in self.history(persona) if change["action"] == "promote"}
+        lineage = [self._pointer(persona).name]
+        while (folder := self.folder(lineage[-1])) is not None:
+            lineage.append(before.get(lineage[-1]) or read_manifest(folder).parent)
+        return lineage
+
     # Changing
 
     def stage(self, persona: str, night: int) -> Path:
@@ -166,7 +177,7 @@ class Registry:
             if parse_version(current)[1] is None:
                 raise NightError(f"{current} is served: there is no night to undo.", "See `slowwave nights`.")
             undone = current if night is None else version_name(persona, night)
-            lineage = self._lineage(current)
+            lineage = self.lineage(persona)
             if undone not in lineage:
                 raise NightError(
                     f"Night {night} is no part of {current}, which is served.", "`slowwave nights` shows which are."
@@ -233,17 +244,3 @@ class Registry:
         """Names of all versions that were served. The last change may be missing from the history after a crash."""
         changes = self.history(persona)
         return {self._pointer(persona).name} | {change[end] for change in changes for end in ("from", "to")}
-
-    def _lineage(self, name: str) -> list[str]:
-        """`name`, its parent, ..., the base. A vanished folder's parent is known from the history."""
-        persona, _ = parse_version(name)
-        before = {change["to"]: change["from"] for change in self.history(persona) if change["action"] == "promote"}
-        lineage = [name]
-        while parse_version(lineage[-1])[1] is not None:
-            version = lineage[-1]
-            folder = self.folder(version)
-            if version in before:
-                lineage.append(before[version])
-            elif folder is not None:
-                lineage.append(read_manifest(folder).parent)
-        return lineage

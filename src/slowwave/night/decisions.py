@@ -24,12 +24,15 @@ class Curriculum:
     watch: list[Decision]
 
 
-def curriculum(engine: Engine, scenes: Sequence[Scene], earlier: Sequence[Scene], start: str | None, rehearsal: int) -> Curriculum:
+def curriculum(
+    engine: Engine, scenes: Sequence[Scene], earlier: Sequence[Scene], start: str | None, rehearsal: int
+) -> Curriculum:
     """Turn training scenes into decisions.
 
     Args:
         scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
-        earlier: of earlier nights' lessons: up to `rehearsal` a lesson keep the starting version's answers, where those are right.
+        earlier: of earlier nights' lessons: up to `rehearsal` a lesson keep the starting version's answers, where
+            those are right.
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
@@ -54,11 +57,18 @@ def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, most
         return []
     with engine.using(start):
         replies = engine.generate([scene.messages for scene in picked], max_new_tokens=64, batch=32)
-    now = [replace(scene, answer=row[0].text, ended=row[0].finish == "stop") for scene, row in zip(picked, replies, strict=True)]
-    return [scene for scene in now if scene.answer and (not has_rule(scene.check) or passes(scene.answer, scene.check))]
+    answered = [
+        replace(scene, answer=row[0].text, ended=row[0].finish == "stop")
+        for scene, row in zip(picked, replies, strict=True)
+    ]
+    return [
+        scene for scene in answered if scene.answer and (not has_rule(scene.check) or passes(scene.answer, scene.check))
+    ]
 
 
-def _decision(engine: Engine, scene: Scene, *, weight: float = 1.0, lesson: bool = True, from_start: bool = False) -> Decision:
+def _decision(
+    engine: Engine, scene: Scene, *, weight: float = 1.0, lesson: bool = True, from_start: bool = False
+) -> Decision:
     reply = reply_ids(engine.tokenizer, scene.answer or "")
     if not scene.ended:
         reply = reply[:-1]  # cut off by length: its end was not the model's choice

@@ -15,6 +15,7 @@ from slowwave.errors import ExamError
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import Answer, ProbeResult
 from slowwave.exam.settings import ExamSettings
+from slowwave.exam.statistics import Interval, paired_bootstrap
 from slowwave.records import Lesson
 
 Verdict = Literal["promoted", "rejected", "skipped", "could not run", "errored"]
@@ -122,7 +123,7 @@ def _of(answers: Sequence[Answer], lesson: str) -> tuple[Answer, ...]:
 
 def _learning(own: ProbeResult, outcomes: Sequence[LessonOutcome], settings: ExamSettings) -> list[Reason]:
     learned = sum(outcome.outcome == "learned" for outcome in outcomes)
-    gain = own.gain()
+    gain = _gain(own)
     return [
         Reason("lessons learned", learned, 1, learned >= 1, f"{learned} of {len(outcomes)} lessons were learned."),
         Reason(
@@ -131,6 +132,17 @@ def _learning(own: ProbeResult, outcomes: Sequence[LessonOutcome], settings: Exa
             f"{gain.high:+.0%}); it must be {settings.min_gain:.0%} or more, and surely above nothing.",
         ),
     ]  # fmt: skip
+
+
+def _gain(own: ProbeResult) -> Interval:
+    """Share of held-out questions answered as taught, after minus before.
+
+    Resampled by question: the night's lessons are all that there is to learn, no sample of others (a benchmark
+    resamples lessons). By lesson, a night that learned two of three could never be sure of any gain.
+    """
+    pairs = [(bool(a.right), bool(b.right)) for a, b in zip(own.before, own.after, strict=True)
+             if a.kind == "apply" and a.right is not None and b.right is not None]  # fmt: skip
+    return paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs])
 
 
 def _near_misses(own: ProbeResult, settings: ExamSettings) -> list[Reason]:
@@ -149,7 +161,8 @@ def _near_misses(own: ProbeResult, settings: ExamSettings) -> list[Reason]:
 def _earlier(before: ExamResult, after: ExamResult, settings: ExamSettings) -> list[Reason]:
     pairs = [(bool(a.right), bool(b.right)) for a, b in zip(before.earlier, after.earlier, strict=True)
              if a.right is not None and b.right is not None]  # fmt: skip
-    return [_loss("earlier lessons lost", "questions on earlier nights' lessons were lost", pairs, settings.earlier_loss)]
+    words = "questions on earlier nights' lessons were lost"
+    return [_loss("earlier lessons lost", words, pairs, settings.earlier_loss)]
 
 
 def _loss(figure: str, words: str, pairs: Sequence[tuple[bool, bool]], bound: float) -> Reason:
@@ -180,5 +193,6 @@ def _retention(before: ExamResult, after: ExamResult, settings: ExamSettings) ->
 
 def _share_lost(figure: str, before: Sequence[bool], after: Sequence[bool], bound: float) -> Reason:
     loss = (sum(before) - sum(after)) / len(before)
-    text = f"{figure.capitalize()}: {sum(after)} of {len(after)}, before {sum(before)}; at most {bound:.0%} may be lost."
+    held = f"{sum(after)} of {len(after)}, before {sum(before)}"
+    text = f"{figure.capitalize()}: {held}; at most {bound:.0%} may be lost."
     return Reason(figure, loss, bound, loss <= bound, text)

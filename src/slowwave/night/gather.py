@@ -35,7 +35,7 @@ class Gathered:
     def why_empty(self) -> str:
         """Why there is nothing to learn."""
         if self.waiting:
-            return f"{self.waiting} lessons wait for approval: `slowwave lessons list`, then `slowwave lessons approve`."
+            return f"{self.waiting} lessons wait for approval: `slowwave lessons list`, `slowwave lessons approve`."
         if not self.came_in:
             return "Nothing new was experienced since the last night."
         best = max(self.totals)
@@ -62,8 +62,8 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, i
     night = settings.night
     permission = Permission(tuple(night.permitted))
     known = {id for lesson in store.lessons(persona) for id in lesson.experiences}
-    new = [experience for experience in store.experiences(persona) if experience.id not in known and experience.salience]
-    level = threshold(settings.salience, [experience.salience.total for experience in new if experience.salience])
+    new = [e for e in store.experiences(persona) if e.id not in known and e.salience]
+    level = threshold(settings.salience, [e.salience.total for e in new if e.salience])
     came_in = [_row(store, experience, level, permission) for experience in new]
     lessons = store.lessons(persona)
     due = ("approved",) if night.require_approval else ("approved", "proposed")

@@ -51,7 +51,9 @@ class NightSummary:
 def summary(night: NightFolder) -> NightSummary:
     """What a night's folder says."""
     dusk = night.read(files.SETTINGS)
-    verdict = night.read(files.VERDICT) if night.closed else {"verdict": "unfinished", "lessons": [], "reasons": []}
+    verdict: dict[str, Any] = {"verdict": "unfinished", "lessons": [], "reasons": []}
+    if night.closed:
+        verdict = night.read(files.VERDICT)
     entries = night.ledger.entries()
     spent = sum((datetime.fromisoformat(e.ended) - datetime.fromisoformat(e.started)).total_seconds() for e in entries)
     promoted = verdict["verdict"] == "promoted"
@@ -103,7 +105,7 @@ def undo(home: Path, store: Store, persona: str, night: int | None = None) -> st
 
 
 def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
-    """Write into the store what became of each lesson: learned, given up after so many nights, or still to be learned."""
+    """Write into the store what became of each lesson: learned, given up after so many nights, or still due."""
     verdict, persona = night.read(files.VERDICT), night.persona
     tried = past.attempts(home, store, persona)
     held = {lesson.id: lesson for lesson in store.lessons(persona)}
@@ -111,7 +113,8 @@ def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
         lesson = held.get(row["lesson"])
         if lesson is None or lesson.status not in ("proposed", "approved"):
             continue  # refused or changed by a person meanwhile
-        taught = row["outcome"] in ("learned", "known") or (row["outcome"] == "harmful" and (row["after"] or 0) > (row["before"] or 0))
+        gained = (row["after"] or 0) > (row["before"] or 0)
+        taught = row["outcome"] in ("learned", "known") or (row["outcome"] == "harmful" and gained)
         if verdict["verdict"] == "promoted" and taught:
             store.set_status(lesson.id, "learned", night=night.number)
         elif verdict["verdict"] in ("promoted", "rejected") and tried.get(lesson.id, 0) >= attempts:
@@ -133,7 +136,8 @@ def reconcile(home: Path, store: Store, registry: Registry) -> None:
             made = summary(night)
             serving = registry.serving(made.persona).name
             if made.adapter is not None and night.number not in lineage(registry, made.persona):
-                night.write(files.UNDONE, {"time": now(), "serving": serving, "lessons": [row["lesson"] for row in made.lessons]})
+                lessons = [row["lesson"] for row in made.lessons]
+                night.write(files.UNDONE, {"time": now(), "serving": serving, "lessons": lessons})
 
 
 def lineage(registry: Registry, persona: str) -> set[int]:
@@ -155,5 +159,6 @@ def clean(night: NightFolder) -> None:
 
 def _figures(night: NightFolder, reasons: list[dict[str, Any]]) -> dict[str, Any]:
     """The exam in a few numbers: every figure of the verdict with its bound, and the strength that was promoted."""
-    figures = {r["figure"]: {"value": r["value"], "bound": r["bound"], "ok": r["ok"]} for r in reasons if r["value"] is not None}
+    measured = [reason for reason in reasons if reason["value"] is not None]
+    figures: dict[str, Any] = {r["figure"]: {key: r[key] for key in ("value", "bound", "ok")} for r in measured}
     return {**figures, "strength": night.read(files.EXAM)["fraction"]} if night.has(files.EXAM) else figures

@@ -13,6 +13,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from slowwave.errors import LeaseHeld, NightError
 
@@ -67,7 +68,9 @@ class Lease:
     def __enter__(self) -> Lease:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
     def _append(self, line: dict[str, object]) -> None:
@@ -76,7 +79,7 @@ class Lease:
         os.fsync(self._file)
 
 
-def _last(path: Path) -> dict[str, object] | None:
+def _last(path: Path) -> dict[str, Any] | None:
     """The last whole line, or None. The counter never falls: a torn line's token was used by nobody."""
     try:
         lines = path.read_bytes().splitlines()

@@ -113,7 +113,7 @@ def key_phrases(question: str, answer: str) -> tuple[str, ...]:
     Runs of two words or more if there are any (one common word proves little), else single words, names first.
     """
     known = set(normalise(question).split())
-    clauses = re.split(r"[.,;:!?()]|\band\b|\bthen\b", answer)
+    clauses = re.split(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)\.(?=\s|$)|[,;:!?()]|\band\b|\bthen\b", answer)
     runs: list[list[str]] = []
     for clause in clauses:
         run: list[str] = []

@@ -90,12 +90,15 @@ def _headline(number: int, verdict: dict[str, Any], lessons: list[Taught], servi
     learned = sum(lesson.outcome in GOOD for lesson in lessons)
     match verdict["verdict"]:
         case "promoted":
-            return f"Night {number} was promoted: {learned} of {len(lessons)} lessons learned; {serving} answers from now on."
+            told = f"was promoted: {learned} of {len(lessons)} lessons learned; {serving} answers from now on."
         case "rejected":
-            return f"Night {number} was rejected: it learned {learned} of {len(lessons)} lessons but failed the exam; {serving} goes on answering."
+            told = (
+                f"was rejected: {learned} of {len(lessons)} lessons learned, but the exam was failed; {serving} stays."
+            )
         case other:
             said = {"skipped": "was skipped", "could not run": "could not run", "errored": "ended with an error"}[other]
-            return f"Night {number} {said}: {verdict['reasons'][0]['text']}"
+            told = f"{said}: {verdict['reasons'][0]['text']}"
+    return f"Night {number} {told}"
 
 
 def _taught(row: dict[str, Any], exam: dict[str, Any]) -> Taught:

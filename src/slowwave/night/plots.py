@@ -25,7 +25,7 @@ def salience(m: Morning) -> bytes | None:
     axes[0].hist(m.totals, bins=edges, color=OLD, label="came in")
     axes[0].hist(chosen, bins=edges, color=NEW, label="became a lesson")
     axes[0].axvline(m.threshold, color=BOUND, linestyle="--", label=f"threshold {m.threshold:.2f}")
-    axes[0].yaxis.get_major_locator().set_params(integer=True)
+    axes[0].yaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # of MaxNLocator
     _label(axes[0], "salience (weighted mean of the five, 0 to 1)", "experiences (count)")
     return _png(figure)
 
@@ -51,25 +51,28 @@ def training(m: Morning) -> bytes | None:
 
 def lessons(m: Morning) -> bytes | None:
     """Held-out questions answered as taught, before and after, lesson by lesson."""
-    rows = [row for row in m.lessons if row.before is not None and row.after is not None]
+    rows = [(row.note, row.before, row.after) for row in m.lessons if row.before is not None and row.after is not None]
     if not rows:
         return None
     figure, axes = _figure(1, height=1.2 + 0.32 * len(rows))
-    for place, row in enumerate(reversed(rows)):
-        assert row.before is not None and row.after is not None
-        axes[0].plot([100 * row.before, 100 * row.after], [place, place], color=PALE, linewidth=5, zorder=1, solid_capstyle="round")
-        axes[0].scatter([100 * row.before], [place], color=OLD, s=55, zorder=2, label="before" if not place else None)
-        axes[0].scatter([100 * row.after], [place], color=NEW, s=28, zorder=3, label="after" if not place else None)
-    axes[0].set_yticks(range(len(rows)), [_short(row.note) for row in reversed(rows)])
+    for place, (_, before, after) in enumerate(reversed(rows)):
+        ends = [100 * before, 100 * after]
+        axes[0].plot(ends, [place, place], color=PALE, linewidth=5, zorder=1, solid_capstyle="round")
+        axes[0].scatter(ends[:1], [place], color=OLD, s=55, zorder=2, label=None if place else "before")
+        axes[0].scatter(ends[1:], [place], color=NEW, s=28, zorder=3, label=None if place else "after")
+    axes[0].set_yticks(range(len(rows)), [_short(note) for note, _, _ in reversed(rows)])
     axes[0].set_xlim(-4, 104)
     axes[0].set_ylim(-0.6, len(rows) - 0.4)
     _label(axes[0], "held-out questions answered as taught (%)", "")
+    axes[0].legend(frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return _png(figure)
 
 
 def margins(m: Morning) -> bytes | None:
     """What was lost, as a share of what may be lost."""
-    rows = [r for r in m.reasons if r["bound"] and r["value"] is not None and r["figure"] not in ("lessons learned", "gain")]
+    rows = [
+        r for r in m.reasons if r["bound"] and r["value"] is not None and r["figure"] not in ("lessons learned", "gain")
+    ]
     if not rows:
         return None
     figure, axes = _figure(1, height=1.2 + 0.34 * len(rows))

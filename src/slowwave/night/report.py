@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -28,7 +26,12 @@ def report(night: NightSummary) -> RenderableType:
         parts += [Text(), _came_in(m)]
     if m.lessons:
         parts += [Text(), _answers(m), Text(), _not_learned(m)]
-    parts += [Text(), _reasons(m), Text(), Text(f"Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}")]
+    parts += [
+        Text(),
+        _reasons(m),
+        Text(),
+        Text(f"Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}"),
+    ]
     return Group(*parts)
 
 
@@ -39,7 +42,9 @@ def _came_in(m: Morning) -> Table:
         table.add_column(head, justify="right" if head == "salience" else "left")
     for row in sorted(m.came_in, key=lambda row: not row["chosen"])[:_CHOSEN]:
         style = "" if row["chosen"] else "dim"
-        table.add_row(f"{row['salience']['total']:.2f}", said(row["text"][:70]), said(row["source"]), row["why"], style=style)
+        table.add_row(
+            f"{row['salience']['total']:.2f}", said(row["text"][:70]), said(row["source"]), row["why"], style=style
+        )
     if len(m.totals) > _CHOSEN:
         table.add_row("", f"and {len(m.totals) - _CHOSEN} more", "", "", style="dim")
     return table
@@ -75,14 +80,18 @@ def _reasons(m: Morning) -> Table:
     table.add_column("")
     table.add_column("")
     for reason in m.reasons:
-        table.add_row(Text("ok" if reason["ok"] else "no", style="green" if reason["ok"] else "red"), said(reason["text"]))
+        table.add_row(
+            Text("ok" if reason["ok"] else "no", style="green" if reason["ok"] else "red"), said(reason["text"])
+        )
     if m.strength is not None and m.strength < 1:
         table.add_row("", f"Weights were taken back to {m.strength:.0%} of the change until nothing was lost.")
     return table
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
 
 
 def said(text: str, style: str = "") -> Text:

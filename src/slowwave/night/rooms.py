@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slowwave.config import Settings
 from slowwave.dream.scene import SimpleDreamer
@@ -79,15 +79,24 @@ class Rooms(Protocol):
         """Train on `scenes`, hold `earlier` still, and write the version at each fraction to its folder."""
 
     def examine(
-        self, version: Path | None, *, lessons: Sequence[Lesson], scenes: Sequence[Scene], earlier: Sequence[Scene], seed: int
+        self,
+        version: Path | None,
+        *,
+        lessons: Sequence[Lesson],
+        scenes: Sequence[Scene],
+        earlier: Sequence[Scene],
+        seed: int,
+        known: ExamResult | None = None,
     ) -> ExamResult:
-        """Let the version in a folder (None: the base) sit the exam."""
+        """Let the version in a folder (None: the base) sit the exam; `known` is an earlier one of the same version."""
 
 
 class ModelRooms:
     """The rooms of a home: the settings' model, and the embedder. Loads each when first needed."""
 
-    def __init__(self, settings: Settings, cache: Path, engine: Engine | None = None, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self, settings: Settings, cache: Path, engine: Engine | None = None, embedder: Embedder | None = None
+    ) -> None:
         self.settings, self.cache = settings, cache
         if engine is not None:
             self.engine = engine
@@ -116,13 +125,15 @@ class ModelRooms:
 
     def score(self, store: Store, persona: str, progress: Progress) -> None:
         """Salience by the base model's own expectations."""
-        score_unscored(store, persona, self.engine, self.embedder, self.settings.salience, partial(progress, "salience"))
+        score_unscored(
+            store, persona, self.engine, self.embedder, self.settings.salience, partial(progress, "salience")
+        )
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
     ) -> list[Scene]:
         """The simple dreamer's scenes."""
-        dreamer = SimpleDreamer(self.engine, self.embedder, self.settings.dream)
+        dreamer = SimpleDreamer(cast("Any", self.engine), self.embedder, self.settings.dream)
         return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
 
     def train(
@@ -153,12 +164,21 @@ class ModelRooms:
         )  # fmt: skip
 
     def examine(
-        self, version: Path | None, *, lessons: Sequence[Lesson], scenes: Sequence[Scene], earlier: Sequence[Scene], seed: int
+        self,
+        version: Path | None,
+        *,
+        lessons: Sequence[Lesson],
+        scenes: Sequence[Scene],
+        earlier: Sequence[Scene],
+        seed: int,
+        known: ExamResult | None = None,
     ) -> ExamResult:
         """The exam on the very files that would be served, rounding and all."""
         settings = self.settings.exam
         panel = Panel.load(settings.panel_items)
-        reference = Reference.cached(self.engine, panel, self.cache / "references" / f"{self.engine.base_hash[:16]}.json")
+        reference = Reference.cached(
+            self.engine, panel, self.cache / "references" / f"{self.engine.base_hash[:16]}.json"
+        )
         name = None
         if version is not None:
             name = f"examined-{version.parent.name}-{version.name}"
@@ -167,6 +187,7 @@ class ModelRooms:
             return examine(
                 self.engine, adapter=name, lessons=lessons, scenes=scenes, earlier=earlier, panel=panel,
                 reference=reference, settings=settings, seed=seed,
+                retention=known.retention if known is not None and known.panel == panel.digest else None,
             )  # fmt: skip
         finally:
             if name is not None:

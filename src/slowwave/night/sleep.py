@@ -21,7 +21,7 @@ from slowwave.exam.examine import ExamResult
 from slowwave.exam.match import normalise
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
-from slowwave.models.manifest import Manifest, version_name
+from slowwave.models.manifest import Manifest, parse_version, version_name
 from slowwave.models.registry import Registry
 from slowwave.night import folder as files
 from slowwave.night import gate, history, past
@@ -89,7 +89,9 @@ class Sleep:
                 if why is None:
                     night.ledger.write(f"{RESUMED} {_resumes(night) + 1}", now(), [])
                     return night
-                self._write_verdict(night, gate.because("errored", f"It was interrupted and could not be resumed: {why}"))
+                self._write_verdict(
+                    night, gate.because("errored", f"It was interrupted and could not be resumed: {why}")
+                )
                 night.ledger.write("report", now(), [])
         return None
 
@@ -163,7 +165,10 @@ class Sleep:
         return [night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
     def _before(self, night: NightFolder) -> list[str]:
-        result = self._sit(night, self.registry.serving(self.persona).folder)
+        self.progress("exam before", 0, 1)
+        served = self.registry.serving(self.persona)
+        result = self._sit(night, served.folder, exam_of(self.home, served.name))
+        self.progress("exam before", 1, 1)
         return [night.write(files.BEFORE, {"identity": asdict(self.rooms.identity()), "exam": result.to_dict()})]
 
     def _train(self, night: NightFolder) -> list[str]:
@@ -278,7 +283,7 @@ class Sleep:
         again = [scene for scene in tonight if scene.lesson in ids]
         return [scene for scene in tonight if scene.lesson not in ids], [*past.scenes_of(self.home, earlier), *again]
 
-    def _sit(self, night: NightFolder, version: Path | None) -> ExamResult:
+    def _sit(self, night: NightFolder, version: Path | None, known: ExamResult | None = None) -> ExamResult:
         scenes, earlier = self._scenes(night)
         return self.rooms.examine(
             version,
@@ -286,11 +291,21 @@ class Sleep:
             scenes=[scene for scene in scenes if scene.split == "exam"],
             earlier=[scene for scene in earlier if scene.split == "exam"],
             seed=night.number,
+            known=known,
         )
 
 
 def _resumes(night: NightFolder) -> int:
     return sum(entry.phase.startswith(RESUMED) for entry in night.ledger.entries())
+
+
+def exam_of(home: Path, version: str) -> ExamResult | None:
+    """The exam that a served version passed on the night that made it: its retention need not be measured again."""
+    number = parse_version(version)[1]
+    for night in files.folders(home):
+        if night.number == number and night.closed and night.has(files.EXAM):
+            return ExamResult.from_dict(night.read(files.EXAM)["after"])
+    return None
 
 
 def separate(scenes: list[Scene], earlier: list[Scene]) -> list[Scene]:

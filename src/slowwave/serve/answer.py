@@ -20,8 +20,9 @@ from jinja2 import TemplateError
 from slowwave.errors import DamagedFile, ServerError, UsageError
 from slowwave.models.manifest import ADAPTER_WEIGHTS, read_manifest
 from slowwave.models.registry import Registry, ServingVersion
+from slowwave.serve.faults import Refused
 from slowwave.serve.schema import ALIAS, ChatRequest
-from slowwave.serve.wire import Json, Refused, Sheet, usage
+from slowwave.serve.wire import Json, Sheet, usage
 
 if TYPE_CHECKING:
     from slowwave.models.engine import Engine, Reply

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slowwave.errors import ServerError, UsageError
 from slowwave.models.manifest import check_persona
-from slowwave.serve.wire import Refused
+from slowwave.serve.faults import Refused
 
 KEYS_FILE = "keys.toml"
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slowwave.records import Message
-from slowwave.serve.wire import Refused
+from slowwave.serve.faults import Refused
 
 ALIAS = "slowwave"  # the model name that means "whatever is served now"
 

@@ -16,8 +16,9 @@ from pydantic_core import from_json
 
 from slowwave.errors import UpstreamError, UsageError
 from slowwave.serve.answer import Stream, Whole
+from slowwave.serve.faults import Refused
 from slowwave.serve.schema import ALIAS, ChatRequest
-from slowwave.serve.wire import Json, Refused
+from slowwave.serve.wire import Json
 
 TIMEOUT = httpx.Timeout(connect=5, read=120, write=30, pool=30)  # seconds; read is the longest silence
 LINE = 1 << 20  # bytes of one event; a longer one is no chat chunk

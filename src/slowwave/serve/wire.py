@@ -1,4 +1,4 @@
-"""What goes over the wire: the JSON that OpenAI's API defines for answers, chunks, errors and server-sent events.
+"""What goes over the wire: the JSON that OpenAI's API defines for answers, chunks and server-sent events.
 
 Knows shapes only; nothing of models, personas or sockets.
 """
@@ -11,50 +11,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from slowwave.errors import (
-    AdapterMismatch,
-    DamagedFile,
-    NotFound,
-    ServerError,
-    SlowwaveError,
-    UpstreamError,
-    UsageError,
-)
-
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
-
-
-class Refused(Exception):
-    """A request that gets an error answer. `code` is OpenAI's, where it has one."""
-
-    def __init__(
-        self, status: int, message: str, code: str | None = None, param: str | None = None, kind: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.code, self.param = status, message, code, param
-        self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")
-
-    @property
-    def body(self) -> Json:
-        """OpenAI's error object."""
-        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
-
-
-def refusal(error: SlowwaveError) -> Refused:
-    """How an error that we can name is told to a client."""
-    message = f"{error.message} {error.hint}".strip()
-    if isinstance(error, UpstreamError):
-        return Refused(502, message, "upstream_error", kind="upstream_error")
-    if isinstance(error, UsageError):
-        return Refused(400, message)
-    if isinstance(error, NotFound):
-        return Refused(404, message, "not_found")
-    if isinstance(error, DamagedFile | AdapterMismatch):
-        return Refused(503, message, "version_unusable")
-    if isinstance(error, ServerError):
-        return Refused(503, message, "server_stopping")
-    return Refused(500, message)
 
 
 def event(body: Json) -> bytes:

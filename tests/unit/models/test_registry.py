@@ -118,6 +118,7 @@ def test_a_vanished_version_is_damage_not_the_base_and_can_be_undone(registry: R
     sleep(registry, 1, "default@base")
     sleep(registry, 2, "default@n0001")
     files.discard(registry.home / "personas/default/adapters/n0002")
+    assert registry.lineage("default") == ["default@n0002", "default@n0001", "default@base"]
     with pytest.raises(DamagedFile, match="default@n0002") as caught:
         registry.serving("default")
     assert "slowwave undo" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Rooms without a model: real records and files, answers that depend on the version's bytes alone. Milliseconds a night."""
+"""Rooms without a model: real records and files; answers depend on the version's bytes alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slowwave.models.registry import Registry
 from slowwave.night.history import NightSummary
 from slowwave.night.rooms import Identity, TrainReport
 from slowwave.night.sleep import Sleep
-from slowwave.records import Experience, Lesson, Outcome, Salience, Scene, new_id
+from slowwave.records import Check, Experience, Lesson, Outcome, Salience, Scene, new_id
 
 WELL = Retention(1.0, 1.0, (True, False, True), 0.01, (True, True), 0.9)
 
@@ -47,10 +47,12 @@ class CheapRooms:
     def dream(self, lessons: Sequence[Lesson], earlier: Sequence[Scene], **_: object) -> list[Scene]:
         def scene(lesson: Lesson, kind: str, text: str, split: str) -> Scene:
             taught = kind == "apply"
+            answer, check = (lesson.answer, lesson.check) if taught else ("No idea.", Check())
+            said = ({"role": "user", "content": text},)
+            key = new_id(lesson.id, text)
             return Scene(
-                new_id(lesson.id, text), lesson.id, kind, ({"role": "user", "content": text},), lesson.answer if taught else "No idea.",
-                split, split, 1.0, lesson.check if taught else type(lesson.check)(), lesson.authority, lesson.experiences,
-            )  # fmt: skip
+                key, lesson.id, kind, said, answer, split, split, 1.0, check, lesson.authority, lesson.experiences
+            )
 
         out = []
         for lesson in lessons:
@@ -66,14 +68,18 @@ class CheapRooms:
         known = set(json.loads((start / "adapter_model.safetensors").read_text())) if start else set()
         known |= {scene.lesson for scene in scenes if scene.lesson} if self.teachable else set()
         for step in range(3):
-            on_step(step + 1, 3, {"step": step, "loss": 3.0 - step, "cross_entropy": 2.0 - step / 2, "kl": 0.1, "drift": 0.01 * step})
+            on_step(
+                step + 1,
+                3,
+                {"step": step, "loss": 3.0 - step, "cross_entropy": 2.0 - step / 2, "kl": 0.1, "drift": 0.01 * step},
+            )
         for folder in folders.values():
             folder.mkdir()
             (folder / "adapter_model.safetensors").write_text(json.dumps(sorted(known)))
             (folder / "adapter_config.json").write_text("{}")
         return TrainReport(3, "finished", 0, 0.1, len(scenes), 0, 100)
 
-    def examine(self, version: Path | None, *, lessons, scenes, earlier, seed) -> ExamResult:  # type: ignore[no-untyped-def]
+    def examine(self, version: Path | None, *, lessons, scenes, earlier, seed, known=None) -> ExamResult:  # type: ignore[no-untyped-def]
         known = json.loads((version / "adapter_model.safetensors").read_text()) if version else []
         by_id = {lesson.id: lesson for lesson in lessons}
 
@@ -83,24 +89,43 @@ class CheapRooms:
 
         retention = self.retention_at.get(version.name, self.retention) if version else WELL
         name = version.name if version else None
-        return ExamResult(name, tuple(map(answer, scenes)), tuple(answer(s) for s in earlier if s.kind == "apply"), retention, self.panel, 0.1)
+        return ExamResult(
+            name,
+            tuple(map(answer, scenes)),
+            tuple(answer(s) for s in earlier if s.kind == "apply"),
+            retention,
+            self.panel,
+            0.1,
+        )
 
 
 def correction(number: int, persona: str = "default", source: str = "user:ann") -> Experience:
     """An exchange that the user corrected."""
     question, answer = f"What is the code of door {number}?", f"The code is Walrus{number}."
     messages = ({"role": "user", "content": question}, {"role": "assistant", "content": "No idea."})
-    return Experience(f"e{number}", persona, source, f"2026-03-{number:02d}T09:00:00Z", messages, Outcome(-1, answer), source.split(":")[0])  # type: ignore[arg-type]
+    return Experience(
+        f"e{number}",
+        persona,
+        source,
+        f"2026-03-{number:02d}T09:00:00Z",
+        messages,
+        Outcome(-1, answer),
+        source.split(":")[0],
+    )  # type: ignore[arg-type]
 
 
-def sleeper(home: Path, store: Store, rooms: CheapRooms | None = None, persona: str = "default", **night: object) -> Sleep:
+def sleeper(
+    home: Path, store: Store, rooms: CheapRooms | None = None, persona: str = "default", **night: object
+) -> Sleep:
     """A sleep of that home in cheap rooms."""
     settings = Settings()
     settings = settings.model_copy(update={"night": settings.night.model_copy(update=night)})
     return Sleep(home, store, Registry(home), rooms or CheapRooms(), settings, persona)
 
 
-def slept(home: Path, store: Store, rooms: CheapRooms | None = None, persona: str = "default", **night: object) -> NightSummary:
+def slept(
+    home: Path, store: Store, rooms: CheapRooms | None = None, persona: str = "default", **night: object
+) -> NightSummary:
     """One whole night."""
     return sleeper(home, store, rooms, persona, **night).run()
 

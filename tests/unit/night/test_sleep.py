@@ -62,7 +62,9 @@ def test_a_lost_earlier_night_is_dreamed_again_so_that_its_lessons_are_examined(
 
 
 def test_what_the_assistant_or_nobody_said_is_never_learned(tmp_path, store):
-    store.add_many([correction(1, source="assistant"), correction(2, source="unknown"), correction(3, source="tool:web")])
+    store.add_many(
+        [correction(1, source="assistant"), correction(2, source="unknown"), correction(3, source="tool:web")]
+    )
     night = slept(tmp_path, store)
     assert night.verdict == "skipped"
     assert {row["why"] for row in find(tmp_path, 1).read("lessons.json")["came_in"]} == {
@@ -85,7 +87,7 @@ def test_no_exam_question_is_trained_on(tmp_path, store):
 
 def test_a_lesson_that_does_not_stick_is_told_and_given_up_after_some_nights(tmp_path, store):
     store.add(correction(1))
-    for attempt in (1, 2):
+    for _ in range(2):
         night = slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
         assert night.verdict == "rejected" and night.lessons[0]["outcome"] == "not learned"
     assert store.lessons("default")[0].status == "unlearned"
@@ -132,7 +134,9 @@ def test_approval_can_be_demanded(tmp_path, store):
     assert slept(tmp_path, store, require_approval=True).verdict == "promoted"
 
 
-@pytest.mark.parametrize(("error", "said"), [(KeyboardInterrupt(), "interrupted"), (TrainingError("Too many NaN."), "NaN")])
+@pytest.mark.parametrize(
+    ("error", "said"), [(KeyboardInterrupt(), "interrupted"), (TrainingError("Too many NaN."), "NaN")]
+)
 def test_interruption_and_failure_are_errored_nights_that_change_nothing(tmp_path, store, error, said):
     store.add(correction(1))
     night = slept(tmp_path, store, CheapRooms(fails=error))

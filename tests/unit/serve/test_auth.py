@@ -7,6 +7,7 @@ import hashlib
 import httpx
 import openai
 import pytest
+from starlette.testclient import TestClient
 
 from slowwave.errors import ServerError
 from slowwave.serve.answer import LocalAnswerer
@@ -130,3 +131,9 @@ def test_a_port_in_use_is_one_error(serve):
     with listen("127.0.0.1", 0, Keys()) as taken, pytest.raises(ServerError, match="in use") as caught:
         listen("127.0.0.1", taken.getsockname()[1], Keys())
     assert "--port" in caught.value.hint
+
+
+def test_the_persona_of_a_request_that_names_none(store, registry):
+    app = create_app(LocalAnswerer(None, registry), Recorder(store), Keys(), (registry,), default="ann")
+    with TestClient(app, base_url="http://localhost") as client:
+        assert client.get("/v1/models").json()["data"][-1]["id"] == "ann@base"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import socket
+import time
 
+import httpx
 import openai
 import pytest
 
@@ -163,6 +167,16 @@ def test_a_body_beyond_the_bound_is_too_large(echo):
     with echo.http() as http:  # without a length in front
         chunks = (b"x" * 65536 for _ in range(80))
         assert http.post("/v1/chat/completions", content=chunks).status_code == 413
+
+
+def test_a_client_that_hangs_up_while_it_sends_is_no_defect(echo, monkeypatch):
+    logged = []
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "handle", logged.append)
+    with socket.create_connection(("127.0.0.1", httpx.URL(echo.url).port)) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+        time.sleep(0.1)
+    assert echo.client().chat.completions.create(model="slowwave", messages=HELLO).choices
+    assert logged == []
 
 
 def test_an_unknown_model_is_not_found(echo):

@@ -1,0 +1,291 @@
+"""What a night teaches, what it breaks, and what lasts: the first night's benchmark.
+
+Every lesson is known from one exchange. Held-out wordings, near misses and situations were written apart from the
+learner; `bench/lessons/dev.json` is for tuning, `exam.json` for the table. Compared in one harness: the base, the
+fact in the prompt, our presets, the published recipe, TRL's SFTTrainer and its self-distillation trainer.
+
+    python bench/night_quality.py --model ~/.cache/slowwave/models/smollm2-135m-instruct \\
+        --embedder ~/.cache/slowwave/models/minilm-l6-v2 --json night_quality.json
+
+Jobs run in `--workers` processes; each result is appended to `--log` as it comes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import _peers
+import _quality
+import numpy as np
+from _table import Row, arguments, finish
+
+from slowwave.dream.scene import SimpleDreamer
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.panel import Panel
+from slowwave.exam.retention import Reference
+from slowwave.exam.statistics import bootstrap, interval_over_seeds, paired_bootstrap
+from slowwave.learn.settings import preset
+from slowwave.learn.train import train
+from slowwave.models.embed import Embedder
+from slowwave.models.engine import Engine
+from slowwave.night.decisions import curriculum
+from slowwave.records import Scene, from_dict, to_dict
+
+HERE = Path(__file__).parent
+OURS = ("adapter", "full", "gentle")
+FLOORS = {"held_out": (0.85, 0.97, False), "right_change": (-0.05, 0.0, False), "taken_over": (0.05, 0.0, True), "drift": (0.05, 0.02, True), "bits": (1.0, 0.0, True)}
+NAMES = {
+    "held_out": "held-out wordings as taught", "situations": "novel situations as taught", "right_change": "near misses right, against base",
+    "taken_over": "near misses taken over", "drift": "drift, nats a token", "bits": "bits per byte, change %",
+}  # fmt: skip
+
+
+@cache
+def _engine(model: str) -> Engine:
+    return Engine.load(Path(model))
+
+
+@cache
+def _embedder(path: str) -> Embedder:
+    return Embedder.load(Path(path))
+
+
+def _items(args: Any) -> list[_quality.Item]:
+    return _quality.load(HERE / "lessons" / f"{args.lessons}.json", 4 if args.smoke else None)
+
+
+def _dreams(args: Any) -> DreamSettings:
+    return DreamSettings(apply=2, near_miss=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8) if args.smoke else DreamSettings()
+
+
+def _dream(args: Any, engine: Engine, items: list[_quality.Item], earlier: list[Scene], seed: int) -> list[Scene]:
+    return SimpleDreamer(engine, _embedder(args.embedder), _dreams(args)).dream([item.lesson for item in items], earlier=earlier, seed=seed)
+
+
+def _train(args: Any, engine: Engine, name: str, scenes: list[Scene], folder: Path, seed: int, earlier: list[Scene], start: tuple[str, Path] | None) -> dict[str, Any]:
+    settings = preset(name)
+    settings = replace(settings, drift_bound=100.0, micro_batch=64 if engine.device.type == "cuda" else settings.micro_batch)  # the floors judge the drift here
+    if args.smoke:
+        settings = replace(settings, epochs=0.3)
+    taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal)
+    began = time.monotonic()
+    trained = train(
+        engine.model, taught.lessons, taught.anchors, settings, pad=engine.tokenizer.pad_token_id, seed=seed, watch=taught.watch, start=start[1] if start else None
+    )
+    saved = trained.weights.save(folder)
+    trained.weights.release()
+    return {"steps": trained.steps, "train_seconds": time.monotonic() - began, "bytes": saved["bytes"], "energy_kept": saved["energy_kept"], "decisions": len(taught.lessons), "anchors": len(taught.anchors)}
+
+
+def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
+    """One arm on one seed, in a process of its own."""
+    if arm == "clock":
+        return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
+    engine, items = _engine(args.model), _items(args)
+    panel = Panel.load()
+    reference = Reference.measure(engine, panel)
+    kept = work / f"scenes-{seed}.json"
+    if arm == "dream":
+        began = time.monotonic()
+        scenes = _dream(args, engine, items, [], seed)
+        kept.write_text(json.dumps([to_dict(scene) for scene in scenes]))
+        return {"arm": arm, "seed": seed, "seconds": time.monotonic() - began, "scenes": len(scenes)}
+    if arm == "nights":
+        return {"arm": arm, "seed": seed, **_nights(args, engine, items, panel, reference, work / f"nights-{seed}", seed)}
+    measure = partial(_quality.measure, engine, items, panel, reference)
+    if arm in ("base", "base again"):
+        if arm == "base again":  # the noise floor: the same weights, other batches, other rounding
+            _quality.BATCH = 24
+        figures, facts = measure(), {}
+        _quality.BATCH = 64
+    elif arm == "note":
+        figures, facts = measure(in_prompt=True), {"tokens_a_turn": _peers.note_length(engine, items)}
+    else:
+        scenes = [from_dict(Scene, data) for data in json.loads(kept.read_text())]
+        folder = work / f"{arm}-{seed}".replace(" ", "-")
+        variants: list[tuple[str, Path]] = [(arm, folder)]
+        facts = {}
+        if arm in OURS:
+            facts = _train(args, engine, arm, scenes, folder, seed, [], None)
+            if arm == "full":
+                export = folder.with_name(folder.name + "-export")
+                shutil.copytree(folder, export, ignore=shutil.ignore_patterns("difference*"))
+                variants.append(("full, low-rank export", export))
+        else:
+            _peer(args, arm)(engine, items, scenes, folder, seed)
+        out = []
+        for name, place in variants:
+            version = f"{name}-{seed}"
+            engine.add_version(version, place)
+            with engine.using(version):
+                out.append({"arm": name, "seed": seed, **facts, **asdict(measure())})
+            engine.unload(version)
+        return {"many": out}
+    return {"arm": arm, "seed": seed, **facts, **asdict(figures)}
+
+
+def _peer(args: Any, arm: str) -> Callable[..., None]:
+    if arm == "published":
+        return _peers.published
+    kind, lr = arm.rsplit(" ", 1)
+    return partial({"trl sft": _peers.trl_sft, "trl sdft": _peers.trl_sdft}[kind], model=Path(args.model), lr=float(lr))
+
+
+def _nights(args: Any, engine: Engine, items: list[_quality.Item], panel: Panel, reference: Reference, work: Path, seed: int) -> dict[str, Any]:
+    """Five nights in a row; the lessons of each are asked again after the last."""
+    each = 1 if args.smoke else min(6, len(items) // 5)
+    count = 2 if args.smoke else 5
+    earlier: list[Scene] = []
+    start: tuple[str, Path] | None = None
+    first: list[float] = []
+    for night in range(count):
+        mine = items[night * each : (night + 1) * each]
+        scenes = _dream(args, engine, mine, earlier, 100 * seed + night)
+        folder = work / f"n{night + 1}"
+        _train(args, engine, "adapter", scenes, folder, seed, earlier, start)
+        if start is not None:
+            engine.unload(start[0])
+        start = (f"nights-{seed}-{night}", folder)
+        engine.add_version(*start)
+        earlier += scenes
+        if night == 0:
+            with engine.using(start[0]):
+                first = _quality.measure(engine, mine, panel, reference).held_out
+    assert start is not None
+    with engine.using(start[0]):
+        last = _quality.measure(engine, items[:each], panel, reference)
+        every = _quality.measure(engine, items[: count * each], panel, reference)
+    engine.unload(start[0])
+    return {"after_first": first, "held_out": last.held_out, "groups": last.groups, "all_held_out": every.held_out, "taken_over": every.taken_over, "drift": every.drift, "bits": every.bits}
+
+
+def _clock(args: Any, home: Path) -> float:
+    """Seconds of one night of twelve lessons through the command line: import, then sleep (scoring, dreaming, both exams)."""
+    import subprocess
+
+    home.mkdir(parents=True)
+    raw = {entry["exchange"]["id"]: entry["exchange"] for entry in json.loads((HERE / "lessons" / f"{args.lessons}.json").read_text())["lessons"]}
+    chosen = _quality.load(HERE / "lessons" / f"{args.lessons}.json", 12)
+    (home / "day.jsonl").write_text("".join(json.dumps(raw[item.exchange.id]) + "\n" for item in chosen))
+    command = [sys.executable, "-m", "slowwave"]
+    options = ["--home", str(home), "--json"]
+    subprocess.run([*command, "import", str(home / "day.jsonl"), *options], check=True, stdout=subprocess.DEVNULL)
+    began = time.monotonic()
+    done = subprocess.run([*command, "sleep", *options], check=True, capture_output=True, text=True)
+    night = json.loads(done.stdout)
+    print(f"clock: {night['verdict']}, {len(night['lessons'])} lessons, {time.monotonic() - began:.0f} s", flush=True)
+    return time.monotonic() - began
+
+
+def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
+    """The table: every arm's figures over all seeds, ours with floors. Intervals resample lessons; drift's is over seeds."""
+    rows: list[Row] = []
+    base = next((r for r in results if r["arm"] == "base"), None)
+    for arm in order:
+        mine = [r for r in results if r["arm"] == arm]
+        if not mine:
+            continue
+        floors: dict[str, tuple[float, float, bool]] = FLOORS if arm == "adapter" else {}
+
+        def row(name: str, interval: Any, arm: str = arm, floors: dict[str, tuple[float, float, bool]] = floors) -> Row:
+            floor, aim, at_most = floors.get(name, (None, None, False))
+            return Row(f"{arm}: {NAMES[name]}", interval.value, interval.low, interval.high, floor, aim, at_most)
+
+        if arm == "clock":
+            values = [r["minutes"] for r in mine]
+            rows.append(Row("one night of 12 lessons, minutes", float(np.median(values)), min(values), max(values), 8.0, 3.0, True))
+            continue
+        if arm == "nights":
+            pooled = [v for r in mine for v in r["held_out"]], [g for r in mine for g in r["groups"]["held_out"]]
+            found = bootstrap(*pooled)
+            rows.append(Row("five nights: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97))
+            found = bootstrap([v for r in mine for v in r["after_first"]], pooled[1])
+            rows.append(Row("five nights: the same after night 1", found.value, found.low, found.high))
+            continue
+        for name in ("held_out", "situations", "taken_over"):
+            values, groups = [v for r in mine for v in r[name]], [g for r in mine for g in r["groups"].get(name, [])]
+            if values:
+                rows.append(row(name, bootstrap(values, groups)))
+        if base is not None:
+            after, before = [v for r in mine for v in r["right"]], [v for r in mine for v in base["right"]]
+            groups = [g for r in mine for g in r["groups"]["right"]]
+            rows.append(row("right_change", paired_bootstrap(before, after, groups)))
+            if arm not in ("base", "base again", "note"):
+                change = [100 * (r["bits"] / base["bits"] - 1) for r in mine]
+                for name, values in (("drift", [r["drift"] for r in mine]), ("bits", change)):
+                    if len(values) > 1:
+                        rows.append(row(name, interval_over_seeds(values)))
+                    else:
+                        rows.append(replace(row(name, bootstrap(values * 2)), low=values[0], high=values[0]))
+    return rows
+
+
+def _tell(result: dict[str, Any], args: Any) -> None:
+    short = {k: round(float(np.mean(v)), 3) for k, v in result.items() if k not in ("groups", "answers", "arm", "seed") and np.size(v)}
+    print(f"{result['arm']}, seed {result['seed']}: {short}", flush=True)
+    if args.log:
+        with args.log.open("a") as stream:
+            stream.write(json.dumps(result) + "\n")
+
+
+def main() -> None:
+    """Run the jobs, print the table."""
+    parser = arguments(__doc__ or "")
+    cache_folder = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
+    parser.add_argument("--model", default=str(cache_folder / "smollm2-135m-instruct"), help="folder of the base model")
+    parser.add_argument("--embedder", default=str(cache_folder / "minilm-l6-v2"), help="folder of the embedding model")
+    parser.add_argument("--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam")
+    parser.add_argument("--arms", default="base,base again,note,adapter,full,gentle,published,trl sft 2e-4,trl sft 1e-3,trl sdft 1e-3,nights,clock")
+    parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
+    parser.add_argument("--log", type=Path, help="append every result there as it comes")
+    args = parser.parse_args()
+    if args.smoke:
+        args.seeds, args.lessons, args.arms = 1, "dev", "base,adapter"
+    arms = [arm.strip() for arm in args.arms.split(",")]
+    order = [name for arm in arms for name in ([arm, "full, low-rank export"] if arm == "full" else [arm])]
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        needs_scenes = [a for a in arms if a in OURS or a.startswith(("trl", "published"))]
+        once = ("base", "base again", "note")
+        early = [("dream", seed) for seed in range(args.seeds)] if needs_scenes else []
+        early += [("nights", seed) for seed in range(args.seeds)] if "nights" in arms else []
+        early += [(arm, 0) for arm in once if arm in arms]
+        late = [(arm, seed) for arm in arms if arm not in (*once, "nights") for seed in range(args.seeds)]
+        with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+            pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
+            while True:
+                for job in [job for job in late if job[0] == "clock" or (work / f"scenes-{job[1]}.json").exists()]:
+                    late.remove(job)
+                    pending[pool.submit(run_job, args, *job, work)] = job
+                if not pending:
+                    break
+                future = next(as_completed(pending))
+                arm, seed = pending.pop(future)
+                try:
+                    done = future.result()
+                except Exception as error:
+                    print(f"{arm}, seed {seed}: could not run: {error}", flush=True)
+                    traceback.print_exc()
+                    continue
+                for result in done.get("many", [done]):
+                    results.append(result)
+                    _tell(result, args)
+    finish(rows_of(results, order), args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Rewordings from a thesaurus: whole question forms ("where do I work", "who is my employer") and single words.
+
+A 135M model rewords poorly (it makes a brother of a sister), so what people say instead is looked up, not dreamt.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import zip_longest
+
+import numpy as np
+
+from slowwave.dream import bank
+
+
+@cache
+def _forms() -> tuple[tuple[tuple[re.Pattern[str], str], ...], ...]:
+    return tuple(tuple((_pattern(form), form) for form in group) for group in bank.thesaurus()[1])
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    parts = re.split(r"\{([xy])\}", form)
+    text = "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>.+?)" for i, part in enumerate(parts))
+    return re.compile(text.replace("what\\ is", "what(?:\\ is|'s)"))
+
+
+def questions(question: str) -> list[str]:
+    """The question in other forms with the same meaning; empty where no form fits."""
+    bare = question.lower().strip().rstrip("?.! ")
+    out = []
+    for group in _forms():
+        for pattern, _ in group:
+            if (match := pattern.fullmatch(bare)) is not None:
+                out += [re.sub(r"\{([xy])\}", lambda m: match[m.group(1)], form) for _, form in group]
+                break
+    return [text for text in dict.fromkeys(out) if text != bare]
+
+
+def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
+    """The question with one or two of its words replaced."""
+    bare = question.lower().strip().rstrip("?.! ")
+    places = [(member, [other for other in group if other != member]) for group in bank.thesaurus()[0] for member in group if re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)]
+    if not places:
+        return []
+    out: dict[str, None] = {}
+    for _ in range(4 * count):
+        text = bare
+        for i in rng.permutation(len(places))[: 1 + int(rng.integers(2))]:
+            member, others = places[i]
+            other = others[int(rng.integers(len(others)))]
+            text = re.sub(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", other.replace("\\", ""), text, count=1)
+        if text != bare:
+            out[text] = None
+        if len(out) == count:
+            break
+    return list(out)
+
+
+def rewordings(question: str, rng: np.random.Generator, count: int) -> list[str]:
+    """Up to `count` rewordings, as sentences: other forms first, then other words, then both."""
+    forms = questions(question)
+    forms = [forms[i] for i in rng.permutation(len(forms))]
+    plain = words(question, rng, count)
+    both = [text for form in forms for text in words(form, rng, 3)]
+    mixed = [text for row in zip_longest(forms, plain, both) for text in row if text is not None]
+    return [sentence(text) for text in dict.fromkeys(mixed)][:count]
+
+
+def sentence(text: str) -> str:
+    """Lower-case text as a question: a capital, "I" as people write it, a question mark."""
+    text = re.sub(r"\bi\b", "I", text)
+    return text[:1].upper() + text[1:] + "?"

@@ -1,0 +1,155 @@
+"""Commands that need no model, run in process: what they print, keep and refuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slowwave.cli import main as cli
+from slowwave.experience.store import Store
+from slowwave.night.lessons import from_note
+from slowwave.records import Experience, Outcome, Salience
+
+SALIENCE = Salience(0.9, 0.8, 0.7, 0.6, 0.5, 0.7, -1.0, {"surprise": "It cost 6.1 nats a token."})
+LIVED = Experience(
+    id="e1",
+    persona="default",
+    source="user:ann",
+    time="2026-03-01T09:00:00Z",
+    messages=({"role": "user", "content": "What [red] is your name?"}, {"role": "assistant", "content": "SmolLM."}),
+    outcome=Outcome(rating=-1, correction="I'm Mira."),
+    authority="user",
+    salience=SALIENCE,
+)
+
+
+@pytest.fixture
+def slowwave(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `slowwave ARGUMENTS`; returns its exit status, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["slowwave", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(left.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return Store(home)
+
+
+def test_experiences_shows_numbers_and_reasons(slowwave: Any, store: Store) -> None:
+    store.add(LIVED)
+    code, out, _ = slowwave("experiences", "show", "e1")
+    assert code == 0
+    assert "0.90  surprise  It cost 6.1 nats a token." in out
+    assert "[red]" in out  # text is never taken for markup
+    assert "is chosen" in out
+
+
+@pytest.mark.parametrize(("threshold", "chosen"), [("0.69", True), ("0.71", False)])
+def test_threshold_is_live(threshold: str, chosen: bool, slowwave: Any, store: Store) -> None:
+    store.add(LIVED)
+    _, out, _ = slowwave("experiences", "list", "--threshold", threshold, "--json")
+    assert [row["chosen"] for row in json.loads(out)["experiences"]] == [chosen]
+
+
+def test_import_reports_broken_lines_and_takes_the_rest(slowwave: Any, tmp_path: Path, store: Store) -> None:
+    good = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps(good)}\nnot json\n")
+    code, out, err = slowwave("import", str(tmp_path / "in.jsonl"))
+    assert (code, "1 imported" in out, "line 2: not JSON" in err) == (0, True, True)
+    _, out, _ = slowwave("import", str(tmp_path / "in.jsonl"), "--json")
+    again = json.loads(out)
+    assert (again["imported"], again["duplicates"], again["rejected"][0]["line"]) == (0, 1, 2)
+
+
+def test_teach_and_the_life_of_a_lesson(slowwave: Any, store: Store) -> None:
+    _, out, _ = slowwave("teach", "My dog is called Biscuit.", "--json")
+    lesson = json.loads(out)["lesson"]
+    assert slowwave("lessons", "edit", lesson["id"], "--answer", "Your dog is Biscuit.", "--any-of", "Biscuit")[0] == 0
+    assert slowwave("lessons", "approve", lesson["id"][:8])[0] == 0
+    _, out, _ = slowwave("lessons", "list", "--json")
+    (held,) = json.loads(out)["lessons"]
+    assert (held["answer"], held["check"]["any_of"], held["status"]) == (
+        "Your dog is Biscuit.",
+        ["Biscuit"],
+        "approved",
+    )
+    assert slowwave("lessons", "refuse", lesson["id"])[0] == 0
+    assert store.lesson(lesson["id"]).status == "refused"
+
+
+def test_lessons_list_proposes_what_is_salient(slowwave: Any, store: Store) -> None:
+    store.add(LIVED)
+    store.add(replace(LIVED, id="e2", outcome=Outcome(correction="I'm Tom."), salience=replace(SALIENCE, total=0.1)))
+    _, out, _ = slowwave("lessons", "list", "--json")
+    assert [lesson["experiences"] for lesson in json.loads(out)["lessons"]] == [["e1"]]
+
+
+def test_learned_lesson_cannot_be_refused(slowwave: Any, store: Store) -> None:
+    lesson = from_note("My dog is called Biscuit.", "default")
+    store.save_lesson(lesson)
+    store.set_status(lesson.id, "learned", night=1)
+    code, _, err = slowwave("lessons", "refuse", lesson.id)
+    assert (code, "slowwave undo" in err) == (2, True)
+    assert store.lesson(lesson.id).status == "learned"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("lessons", "show", "nothing"), 1, "no lesson 'nothing'"),
+        (("lessons", "list", "--status", "great"), 2, "no status 'great'"),
+        (("experiences", "show", "nothing"), 1, "no experience 'nothing'"),
+        (("experiences", "list", "--persona", "nobody"), 1, "no persona 'nobody'"),
+        (("teach", "  "), 2, "nothing to teach"),
+        (("ask",), 2, "a question or --file"),
+        (("ask", "a", "--file", "b"), 2, "a question or --file"),
+        (("ask", "--file", "/nowhere"), 1, "no file"),
+        (("show", "7"), 1, "no night 7"),
+        (("undo",), 1, "no night to undo"),
+        (("import", "/nowhere.jsonl"), 1, "cannot be read"),
+        (("import", "/dev/null"), 1, "is empty"),
+        (("nights", "--set", "lern.lr=1"), 2, "no setting 'lern.lr'"),
+        (("--home", "/tmp/x", "nights"), 2, "come after 'nights'"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(arguments: tuple[str, ...], status: int, says: str, slowwave: Any) -> None:
+    code, out, err = slowwave(*arguments)
+    assert code == status
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_alone_it_says_what_comes_next(
+    slowwave: Any, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def next_command() -> str:
+        code, out, _ = slowwave("--json")
+        assert code == 0
+        return json.loads(out)["next"]
+
+    monkeypatch.setenv("SLOWWAVE_CACHE", str(tmp_path / "cache"))
+    assert next_command().startswith("slowwave models pull")
+    (tmp_path / "cache" / "models" / "smollm2-135m-instruct").mkdir(parents=True)
+    assert next_command() == "slowwave chat"
+    slowwave("teach", "My dog is called Biscuit.")
+    assert next_command() == "slowwave sleep"
+
+
+def test_first_night_refuses_a_home_with_a_life_of_its_own(slowwave: Any, store: Store, home: Path) -> None:
+    store.add(LIVED)
+    code, _, err = slowwave("first-night", "--home", str(home))
+    assert (code, "a life of its own" in err) == (2, True)
+    assert [experience.id for experience in store.experiences()] == ["e1"]

@@ -1,0 +1,81 @@
+"""What each kind of scene becomes in training."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from slowwave.night.decisions import curriculum
+from slowwave.records import Check, Scene
+
+EOS = 0
+
+
+class Letters:
+    """A tokenizer of one token a character, and an engine that answers "right" under version v1."""
+
+    eos_token_id = EOS
+
+    def __init__(self):
+        self.tokenizer, self.version = self, None
+
+    def apply_chat_template(self, chat, **_):
+        return "".join(f"<{m['role']}>{m['content']}" for m in chat) + "<assistant>"
+
+    def __call__(self, text, **_):
+        return {"input_ids": [ord(c) for c in text]}
+
+    @contextmanager
+    def using(self, version):
+        self.version = version
+        yield
+        self.version = None
+
+    def generate(self, chats, **_):
+        assert self.version == "v1"
+        return [
+            [SimpleNamespace(text="wrong" if "wrong" in chat[-1]["content"] else "right", finish="stop")]
+            for chat in chats
+        ]
+
+
+def scene(kind, text, answer="right", lesson="l", **fields):
+    return Scene(text, lesson, kind, ({"role": "user", "content": text},), answer, fields.pop("family", "f"), **fields)
+
+
+def texts(decisions):
+    return ["".join(map(chr, d.context)).removeprefix("<user>").removesuffix("<assistant>") for d in decisions]
+
+
+@pytest.fixture
+def engine():
+    return Letters()
+
+
+def test_apply_is_learned_the_rest_is_held_and_the_exam_is_left_alone(engine):
+    scenes = [
+        scene("apply", "a", weight=0.5),
+        scene("apply", "asked", split="exam"),
+        scene("near_miss", "n"),
+        scene("ordinary", "o", lesson=None),
+        scene("ordinary", "w", lesson=None, family="watch"),
+        scene("near_miss", "unanswered", answer=None),
+    ]
+    got = curriculum(engine, scenes, [], None, 4)
+    assert (texts(got.lessons), texts(got.anchors), texts(got.watch)) == (["a"], ["n", "o"], ["w"])
+    assert got.lessons[0].lesson and got.lessons[0].weight == 0.5
+    assert not any(d.lesson or d.from_start for d in got.anchors + got.watch)
+    assert bytes(got.lessons[0].reply) == b"right\0"
+
+
+def test_an_answer_cut_by_its_length_teaches_no_end(engine):
+    got = curriculum(engine, [scene("near_miss", "n", ended=False)], [], None, 4)
+    assert bytes(got.anchors[0].reply) == b"right"
+
+
+def test_earlier_lessons_keep_the_served_versions_right_answers(engine):
+    earlier = [scene("apply", text, check=Check(("right",))) for text in ("1", "2", "3 wrong", "4")]
+    earlier += [scene("apply", "exam", split="exam"), scene("near_miss", "near")]
+    got = curriculum(engine, [], earlier, "v1", 3)
+    assert texts(got.anchors) == ["1", "2"] and all(d.from_start for d in got.anchors)
+    assert curriculum(engine, [], earlier, None, 3).anchors == []
