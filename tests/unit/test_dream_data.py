@@ -176,3 +176,56 @@ def test_the_questions_ask_for_lessons_in_other_words() -> None:
             taught = normal(lesson.get("outcome", {}).get("correction") or lesson["messages"][2]["content"])
             assert any(normal(phrase) in taught for phrase in item["any_of"])
             assert not any(normal(phrase) in normal(lesson["messages"][1]["content"]) for phrase in item["any_of"])
+
+
+@pytest.fixture(scope="module")
+def thesaurus() -> dict[str, list[list[str]]]:
+    return json.loads((DREAM / "thesaurus.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("part", "least", "most_members"), [("groups", 350, 7), ("questions", 60, 8)])
+def test_the_thesaurus_has_many_clean_groups(
+    thesaurus: dict[str, list[list[str]]], part: str, least: int, most_members: int
+) -> None:
+    assert set(thesaurus) == {"groups", "questions"}
+    groups = thesaurus[part]
+    assert len(groups) >= least
+    assert len({frozenset(group) for group in groups}) == len(groups)
+    for group in groups:
+        assert 3 <= len(group) <= most_members
+        assert len({normal(member) for member in group}) == len(group), group
+        for member in group:
+            assert member == " ".join(member.lower().split()) != ""
+            assert not member.endswith(("?", ".", ","))
+
+
+def test_words_have_no_gaps_and_question_forms_agree_on_theirs(thesaurus: dict[str, list[list[str]]]) -> None:
+    assert not [member for group in thesaurus["groups"] for member in group if re.search(r"[{}]", member)]
+    for group in thesaurus["questions"]:
+        gaps = [sorted(re.findall(r"\{[^}]*\}", member)) for member in group]
+        assert gaps[0] in ([], ["{x}"], ["{x}", "{y}"]), group
+        assert all(gap == gaps[0] for gap in gaps), group
+
+
+def test_the_thesaurus_never_turns_one_relation_into_another(thesaurus: dict[str, list[list[str]]]) -> None:
+    """Even by following groups that share a word: a sister must not come out as a brother."""
+    relations = ["mother", "father", "sister", "brother", "wife", "husband", "son", "daughter", "friend", "neighbour"]
+    relations += ["grandmother", "grandfather", "colleague", "boss", "dog", "cat", "rabbit", "horse"]
+    for start in relations:
+        reached, size = {start}, 0
+        while len(reached) > size:
+            size = len(reached)
+            reached |= {member for group in thesaurus["groups"] if reached & set(group) for member in group}
+        assert reached & set(relations) == {start}
+
+
+def test_the_prose_is_forty_distinct_pieces_of_several_sentences() -> None:
+    rows = lines(DREAM / "prose.jsonl")
+    assert len(rows) >= 40
+    assert len({normal(row["opening"]) for row in rows}) == len({normal(row["rest"]) for row in rows}) == len(rows)
+    for row in rows:
+        assert set(row) == {"opening", "rest"}
+        assert re.fullmatch(r"\S[^\n]*\S\.", row["opening"])
+        assert 200 <= len(row["rest"]) <= 400
+        assert row["rest"].strip() == row["rest"]
+        assert 2 <= len(re.findall(r"[.!?](?= [A-Z]|$)", row["rest"])) <= 4, row["rest"]

@@ -60,7 +60,7 @@ def first_night(
     session = Session(home, as_json=as_json, flags=flags, persona="default")
     answers = session.home / "first_night_answers.json"
     questions = _questions()
-    done = [night for night in history.nights(session.home) if night.verdict != "unfinished"]
+    done = [night for night in history.nights(session.home) if night.verdict in ("promoted", "rejected", "skipped")]
     if done and answers.exists():
         err().print(f"The first night of {session.home} is over. To live it again: rm -r {session.home}")
         night = done[0]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from slowwave.errors import ExamError
+from slowwave.exam.drift import forward_kl
 from slowwave.exam.judge import decide
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer, ask
@@ -80,6 +81,7 @@ def examine(
             retention = measure(engine, panel, reference)
         answers = ask(engine, [*asked, *again], lessons=lessons, max_new_tokens=settings.max_new_tokens,
                       batch=settings.batch)  # fmt: skip
+    answers = _with_drift(engine, adapter, [*asked, *again], answers)
     if settings.judge == "model":
         answers = decide(engine, answers, _wanted([*asked, *again], lessons))
     own = answers[: len(asked)]
@@ -87,6 +89,18 @@ def examine(
         raise ExamError("No answer could be judged by rules.", "Give the lessons a check, or set exam.judge to model.")
     seconds = time.monotonic() - start
     return ExamResult(adapter, tuple(own), tuple(answers[len(asked) :]), retention, panel.digest, seconds)
+
+
+def _with_drift(engine: Engine, adapter: str | None, scenes: Sequence[Scene], answers: list[Answer]) -> list[Answer]:
+    """How far the version has moved from the base's own answer to each near miss."""
+    near = [i for i, scene in enumerate(scenes) if scene.kind == "near_miss" and scene.answer]
+    if adapter is None or not near:
+        return answers
+    moved = forward_kl(engine, [(scenes[i].messages, scenes[i].answer or "") for i in near], None, adapter).per_chat
+    out = list(answers)
+    for i, value in zip(near, moved, strict=True):
+        out[i] = replace(out[i], drift=value)
+    return out
 
 
 def draw(scenes: Sequence[Scene], settings: ExamSettings) -> list[Scene]:

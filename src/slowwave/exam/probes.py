@@ -29,6 +29,9 @@ _COMMON = frozenset(
 # Measured on 16 general questions: the base's answers in batches of 1, 8 and 32 (same meaning, other rounding) overlap
 # by 0.83 on average and 0.30 at least; answers to two different questions by 0.01, at most 0.17.
 AGREEMENT = 0.25
+# Nats a token by which the base's own answer to a near miss may drift before it counts as lost. Harmless drift is 0.03
+# to 0.05 everywhere; an answer that begins otherwise costs several nats at once, over 0.25 on its two dozen tokens.
+NEAR_DRIFT = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Answer:
     answer: str
     right: bool | None
     taken_over: bool | None  # near misses only: the lesson fires where it must not
+    drift: float | None = None  # near misses with the base's answer: forward KL from the base on it, nats a token
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,20 @@ class ProbeResult:
         return [bool(b.taken_over) and not a.taken_over for a, b in near]
 
     def kept(self) -> list[tuple[bool, bool]]:
-        """Per near miss (right before, right after). Without a rule the answer before is the right one."""
-        return [
-            (bool(a.right), bool(b.right)) if a.right is not None else (True, agrees(b.answer, a.answer))
-            for a, b in zip(self.before, self.after, strict=True)
-            if a.kind == "near_miss"
-        ]
+        """Per near miss (right before, right after).
+
+        Without a rule the base's own answer is the right one, and is kept while it stays as likely: two greedy answers
+        of a small model differ by rounding alone, its probabilities do not. Without that answer, words must agree.
+        """
+
+        def pair(a: Answer, b: Answer) -> tuple[bool, bool]:
+            if a.right is not None:
+                return bool(a.right), bool(b.right)
+            if b.drift is not None:
+                return (a.drift or 0.0) <= NEAR_DRIFT, b.drift <= NEAR_DRIFT
+            return True, agrees(b.answer, a.answer)
+
+        return [pair(a, b) for a, b in zip(self.before, self.after, strict=True) if a.kind == "near_miss"]
 
 
 def ask(
