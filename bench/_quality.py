@@ -28,7 +28,7 @@ class Item:
 
     id: str
     kind: str
-    lesson: Lesson
+    lesson: Lesson | None  # None: nothing was found in the exchange; its questions count all the same
     exchange: Experience
     held_out: tuple[str, ...]
     situations: tuple[str, ...]
@@ -64,14 +64,31 @@ def load(path: Path, count: int | None = None) -> list[Item]:
     for entry in mixed[:count]:
         data, outcome = entry["exchange"], entry["exchange"].get("outcome") or {}
         exchange = Experience(
-            data["id"], data["persona"], data["source"], data["time"], tuple(data["messages"]), Outcome(outcome.get("rating"), outcome.get("correction")), "user"
+            data["id"],
+            data["persona"],
+            data["source"],
+            data["time"],
+            tuple(data["messages"]),
+            Outcome(outcome.get("rating"), outcome.get("correction")),
+            "user",
         )
         lesson = extract(exchange)
-        if lesson is None:
-            raise SystemExit(f"{entry['id']}: no lesson was found in its exchange")
-        near = tuple((n["question"], Check(tuple(n["any_of"])), Check(tuple(n["forbid"]))) for n in entry["near_misses"])
+        near = tuple(
+            (n["question"], Check(tuple(n["any_of"])), Check(tuple(n["forbid"]))) for n in entry["near_misses"]
+        )
         check = Check(tuple(entry["check"]["any_of"]), tuple(entry["check"]["none_of"]))
-        items.append(Item(entry["id"], entry["kind"], lesson, exchange, tuple(entry["held_out"]), tuple(entry.get("situations", ())), check, near))
+        items.append(
+            Item(
+                entry["id"],
+                entry["kind"],
+                lesson,
+                exchange,
+                tuple(entry["held_out"]),
+                tuple(entry.get("situations", ())),
+                check,
+                near,
+            )
+        )
     return items
 
 
@@ -79,17 +96,22 @@ def ask(engine: Any, questions: Sequence[str], notes: Sequence[str] | None = Non
     """Greedy answers, each question alone or after a note in the system prompt."""
     chats: list[list[Message]] = [[{"role": "user", "content": question}] for question in questions]
     if notes is not None:
-        chats = [[{"role": "system", "content": f"You are a helpful assistant. Keep in mind: {note}"}, *chat] for note, chat in zip(notes, chats, strict=True)]
+        chats = [
+            [{"role": "system", "content": f"You are a helpful assistant. Keep in mind: {note}"}, *chat]
+            for note, chat in zip(notes, chats, strict=True)
+        ]
     return [row[0].text for row in engine.generate(chats, max_new_tokens=TOKENS, batch=BATCH)]
 
 
-def measure(engine: Any, items: Sequence[Item], panel: Panel, reference: Reference, *, in_prompt: bool = False) -> Figures:
+def measure(
+    engine: Any, items: Sequence[Item], panel: Panel, reference: Reference, *, in_prompt: bool = False
+) -> Figures:
     """Every figure of the version that answers now."""
     out = Figures()
     asked = [(item, "held_out", q, item.check, None) for item in items for q in item.held_out]
     asked += [(item, "situations", q, item.check, None) for item in items for q in item.situations]
     asked += [(item, "near", q, right, tell) for item in items for q, right, tell in item.near_misses]
-    notes = [item.lesson.note for item, *_ in asked] if in_prompt else None
+    notes = [item.lesson.note if item.lesson else "" for item, *_ in asked] if in_prompt else None
     answers = ask(engine, [q for _, _, q, _, _ in asked], notes)
     for (item, what, question, check, tell), answer in zip(asked, answers, strict=True):
         if what != "near":
@@ -105,5 +127,7 @@ def measure(engine: Any, items: Sequence[Item], panel: Panel, reference: Referen
     if not in_prompt:
         out.bits = bits_per_byte(engine, panel)
         if engine.active is not None:
-            out.drift = forward_kl(engine, list(zip(panel.chats, reference.answers, strict=True)), None, engine.active).per_token
+            out.drift = forward_kl(
+                engine, list(zip(panel.chats, reference.answers, strict=True)), None, engine.active
+            ).per_token
     return out

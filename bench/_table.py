@@ -49,10 +49,19 @@ def finish(rows: list[Row], args: argparse.Namespace) -> None:
     for row in rows:
         bound = lambda value: "" if value is None else f"{value:.3f}"  # noqa: E731
         mark = {None: "", True: "  ok", False: "  MISSED"}[row.ok]
-        print(f"{row.figure:{width}}  {row.value:8.3f}  {row.low:8.3f} {row.high:8.3f}  {bound(row.floor):>7}  {bound(row.aim):>7}{mark}")
-    print(f"\n{machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}; {datetime.now(UTC):%Y-%m-%d}", flush=True)
+        print(
+            f"{row.figure:{width}}  {row.value:8.3f}  {row.low:8.3f} {row.high:8.3f}"
+            f"  {bound(row.floor):>7}  {bound(row.aim):>7}{mark}"
+        )
+    built = ", ".join(f"{name} {number}" for name, number in versions().items())
+    print(f"\n{machine()}; {built}; {datetime.now(UTC):%Y-%m-%d}", flush=True)
     if args.json:
-        data = {"command": " ".join(["python", *sys.argv]), "machine": machine(), "versions": versions(), "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
+        data = {
+            "command": " ".join(["python", *sys.argv]),
+            "machine": machine(),
+            "versions": versions(),
+            "rows": [{**asdict(row), "ok": row.ok} for row in rows],
+        }
         args.json.write_text(json.dumps(data, indent=1) + "\n")
 
 

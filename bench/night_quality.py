@@ -46,16 +46,32 @@ from slowwave.records import Scene, from_dict, to_dict
 
 HERE = Path(__file__).parent
 OURS = ("adapter", "full", "gentle")
-FLOORS = {"held_out": (0.85, 0.97, False), "right_change": (-0.05, 0.0, False), "taken_over": (0.05, 0.0, True), "drift": (0.05, 0.02, True), "bits": (1.0, 0.0, True)}
+FLOORS = {
+    "held_out": (0.85, 0.97, False),
+    "right_change": (-0.05, 0.0, False),
+    "taken_over": (0.05, 0.0, True),
+    "drift": (0.05, 0.02, True),
+    "bits": (1.0, 0.0, True),
+}
 NAMES = {
-    "held_out": "held-out wordings as taught", "situations": "novel situations as taught", "right_change": "near misses right, against base",
-    "taken_over": "near misses taken over", "drift": "drift, nats a token", "bits": "bits per byte, change %",
-}  # fmt: skip
+    "held_out": "held-out wordings as taught",
+    "situations": "novel situations as taught",
+    "right_change": "near misses right, against base",
+    "taken_over": "near misses taken over",
+    "drift": "drift, nats a token",
+    "bits": "bits per byte, change %",
+}
 
 
 @cache
 def _engine(model: str) -> Engine:
     return Engine.load(Path(model))
+
+
+@cache
+def _reference(model: str) -> tuple[Panel, Reference]:
+    panel = Panel.load()
+    return panel, Reference.measure(_engine(model), panel)
 
 
 @cache
@@ -68,26 +84,57 @@ def _items(args: Any) -> list[_quality.Item]:
 
 
 def _dreams(args: Any) -> DreamSettings:
-    return DreamSettings(apply=2, near_miss=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8) if args.smoke else DreamSettings()
+    return (
+        DreamSettings(apply=2, near_miss=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8)
+        if args.smoke
+        else DreamSettings()
+    )
 
 
 def _dream(args: Any, engine: Engine, items: list[_quality.Item], earlier: list[Scene], seed: int) -> list[Scene]:
-    return SimpleDreamer(engine, _embedder(args.embedder), _dreams(args)).dream([item.lesson for item in items], earlier=earlier, seed=seed)
+    return SimpleDreamer(engine, _embedder(args.embedder), _dreams(args)).dream(
+        [item.lesson for item in items if item.lesson], earlier=earlier, seed=seed
+    )
 
 
-def _train(args: Any, engine: Engine, name: str, scenes: list[Scene], folder: Path, seed: int, earlier: list[Scene], start: tuple[str, Path] | None) -> dict[str, Any]:
+def _train(
+    args: Any,
+    engine: Engine,
+    name: str,
+    scenes: list[Scene],
+    folder: Path,
+    seed: int,
+    earlier: list[Scene],
+    start: tuple[str, Path] | None,
+) -> dict[str, Any]:
     settings = preset(name)
-    settings = replace(settings, drift_bound=100.0, micro_batch=64 if engine.device.type == "cuda" else settings.micro_batch)  # the floors judge the drift here
+    settings = replace(
+        settings, drift_bound=100.0, micro_batch=64 if engine.device.type == "cuda" else settings.micro_batch
+    )  # the floors judge the drift here
     if args.smoke:
         settings = replace(settings, epochs=0.3)
     taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal)
     began = time.monotonic()
     trained = train(
-        engine.model, taught.lessons, taught.anchors, settings, pad=engine.tokenizer.pad_token_id, seed=seed, watch=taught.watch, start=start[1] if start else None
+        engine.model,
+        taught.lessons,
+        taught.anchors,
+        settings,
+        pad=engine.tokenizer.pad_token_id,
+        seed=seed,
+        watch=taught.watch,
+        start=start[1] if start else None,
     )
     saved = trained.weights.save(folder)
     trained.weights.release()
-    return {"steps": trained.steps, "train_seconds": time.monotonic() - began, "bytes": saved["bytes"], "energy_kept": saved["energy_kept"], "decisions": len(taught.lessons), "anchors": len(taught.anchors)}
+    return {
+        "steps": trained.steps,
+        "train_seconds": time.monotonic() - began,
+        "bytes": saved["bytes"],
+        "energy_kept": saved["energy_kept"],
+        "decisions": len(taught.lessons),
+        "anchors": len(taught.anchors),
+    }
 
 
 def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
@@ -95,8 +142,7 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
     if arm == "clock":
         return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
     engine, items = _engine(args.model), _items(args)
-    panel = Panel.load()
-    reference = Reference.measure(engine, panel)
+    panel, reference = _reference(args.model)
     kept = work / f"scenes-{seed}.json"
     if arm == "dream":
         began = time.monotonic()
@@ -104,7 +150,11 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         kept.write_text(json.dumps([to_dict(scene) for scene in scenes]))
         return {"arm": arm, "seed": seed, "seconds": time.monotonic() - began, "scenes": len(scenes)}
     if arm == "nights":
-        return {"arm": arm, "seed": seed, **_nights(args, engine, items, panel, reference, work / f"nights-{seed}", seed)}
+        return {
+            "arm": arm,
+            "seed": seed,
+            **_nights(args, engine, items, panel, reference, work / f"nights-{seed}", seed),
+        }
     measure = partial(_quality.measure, engine, items, panel, reference)
     if arm in ("base", "base again"):
         if arm == "base again":  # the noise floor: the same weights, other batches, other rounding
@@ -144,7 +194,9 @@ def _peer(args: Any, arm: str) -> Callable[..., None]:
     return partial({"trl sft": _peers.trl_sft, "trl sdft": _peers.trl_sdft}[kind], model=Path(args.model), lr=float(lr))
 
 
-def _nights(args: Any, engine: Engine, items: list[_quality.Item], panel: Panel, reference: Reference, work: Path, seed: int) -> dict[str, Any]:
+def _nights(
+    args: Any, engine: Engine, items: list[_quality.Item], panel: Panel, reference: Reference, work: Path, seed: int
+) -> dict[str, Any]:
     """Five nights in a row; the lessons of each are asked again after the last."""
     each = 1 if args.smoke else min(6, len(items) // 5)
     count = 2 if args.smoke else 5
@@ -169,15 +221,26 @@ def _nights(args: Any, engine: Engine, items: list[_quality.Item], panel: Panel,
         last = _quality.measure(engine, items[:each], panel, reference)
         every = _quality.measure(engine, items[: count * each], panel, reference)
     engine.unload(start[0])
-    return {"after_first": first, "held_out": last.held_out, "groups": last.groups, "all_held_out": every.held_out, "taken_over": every.taken_over, "drift": every.drift, "bits": every.bits}
+    return {
+        "after_first": first,
+        "held_out": last.held_out,
+        "groups": last.groups,
+        "all_held_out": every.held_out,
+        "taken_over": every.taken_over,
+        "drift": every.drift,
+        "bits": every.bits,
+    }
 
 
 def _clock(args: Any, home: Path) -> float:
-    """Seconds of one night of twelve lessons through the command line: import, then sleep (scoring, dreaming, both exams)."""
+    """Seconds of one night of twelve lessons through the command line: import and sleep (scoring, dreaming, exams)."""
     import subprocess
 
     home.mkdir(parents=True)
-    raw = {entry["exchange"]["id"]: entry["exchange"] for entry in json.loads((HERE / "lessons" / f"{args.lessons}.json").read_text())["lessons"]}
+    raw = {
+        entry["exchange"]["id"]: entry["exchange"]
+        for entry in json.loads((HERE / "lessons" / f"{args.lessons}.json").read_text())["lessons"]
+    }
     chosen = _quality.load(HERE / "lessons" / f"{args.lessons}.json", 12)
     (home / "day.jsonl").write_text("".join(json.dumps(raw[item.exchange.id]) + "\n" for item in chosen))
     command = [sys.executable, "-m", "slowwave"]
@@ -191,7 +254,7 @@ def _clock(args: Any, home: Path) -> float:
 
 
 def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
-    """The table: every arm's figures over all seeds, ours with floors. Intervals resample lessons; drift's is over seeds."""
+    """The table: every arm's figures over all seeds, ours with floors. Intervals resample lessons; drift's, seeds."""
     rows: list[Row] = []
     base = next((r for r in results if r["arm"] == "base"), None)
     for arm in order:
@@ -206,12 +269,24 @@ def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
 
         if arm == "clock":
             values = [r["minutes"] for r in mine]
-            rows.append(Row("one night of 12 lessons, minutes", float(np.median(values)), min(values), max(values), 8.0, 3.0, True))
+            rows.append(
+                Row(
+                    "one night of 12 lessons, minutes",
+                    float(np.median(values)),
+                    min(values),
+                    max(values),
+                    8.0,
+                    3.0,
+                    True,
+                )
+            )
             continue
         if arm == "nights":
             pooled = [v for r in mine for v in r["held_out"]], [g for r in mine for g in r["groups"]["held_out"]]
             found = bootstrap(*pooled)
-            rows.append(Row("five nights: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97))
+            rows.append(
+                Row("five nights: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97)
+            )
             found = bootstrap([v for r in mine for v in r["after_first"]], pooled[1])
             rows.append(Row("five nights: the same after night 1", found.value, found.low, found.high))
             continue
@@ -234,7 +309,11 @@ def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
 
 
 def _tell(result: dict[str, Any], args: Any) -> None:
-    short = {k: round(float(np.mean(v)), 3) for k, v in result.items() if k not in ("groups", "answers", "arm", "seed") and np.size(v)}
+    short = {
+        k: round(float(np.mean(v)), 3)
+        for k, v in result.items()
+        if k not in ("groups", "answers", "arm", "seed") and np.size(v)
+    }
     print(f"{result['arm']}, seed {result['seed']}: {short}", flush=True)
     if args.log:
         with args.log.open("a") as stream:
@@ -247,15 +326,25 @@ def main() -> None:
     cache_folder = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
     parser.add_argument("--model", default=str(cache_folder / "smollm2-135m-instruct"), help="folder of the base model")
     parser.add_argument("--embedder", default=str(cache_folder / "minilm-l6-v2"), help="folder of the embedding model")
-    parser.add_argument("--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam")
-    parser.add_argument("--arms", default="base,base again,note,adapter,full,gentle,published,trl sft 2e-4,trl sft 1e-3,trl sdft 1e-3,nights,clock")
+    parser.add_argument(
+        "--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam"
+    )
+    parser.add_argument(
+        "--arms",
+        default="base,base again,note,adapter,full,gentle,published,"
+        "trl sft 2e-4,trl sft 1e-3,trl sdft 1e-3,nights,clock",
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
+    parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
     if args.smoke:
         args.seeds, args.lessons, args.arms = 1, "dev", "base,adapter"
     arms = [arm.strip() for arm in args.arms.split(",")]
     order = [name for arm in arms for name in ([arm, "full, low-rank export"] if arm == "full" else [arm])]
+    if args.from_log:
+        finish(rows_of([json.loads(line) for line in args.from_log.read_text().splitlines()], order), args)
+        return
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -264,7 +353,11 @@ def main() -> None:
         early = [("dream", seed) for seed in range(args.seeds)] if needs_scenes else []
         early += [("nights", seed) for seed in range(args.seeds)] if "nights" in arms else []
         early += [(arm, 0) for arm in once if arm in arms]
-        late = [(arm, seed) for arm in arms if arm not in (*once, "nights") for seed in range(args.seeds)]
+        # the slowest first; TRL's self-distillation generates while it trains, one seed of it takes as long as three
+        slow = sorted(arms, key=lambda arm: not arm.startswith("trl"))
+        late = [
+            (a, seed) for a in slow if a not in (*once, "nights") for seed in range(1 if "sdft" in a else args.seeds)
+        ]
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
             pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:

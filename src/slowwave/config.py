@@ -22,6 +22,7 @@ from slowwave.errors import SettingsError
 from slowwave.exam.settings import ExamSettings
 from slowwave.experience.salience import SalienceSettings
 from slowwave.learn.settings import LearnSettings, Preset, preset
+from slowwave.models.manifest import PERSONA
 
 FILE_NAME = "slowwave.toml"
 PREFIX = "SLOWWAVE_"
@@ -48,7 +49,9 @@ class ModelSettings(Section):
 class NightSettings(Section):
     """What one sleep may take in, and how long it may last."""
 
-    persona: Annotated[str, Field(min_length=1, description="who lives and sleeps when nobody is named")] = "default"
+    persona: Annotated[
+        str, Field(pattern=f"^{PERSONA.pattern}$", description="who lives and sleeps when nobody is named")
+    ] = "default"
     max_lessons: Annotated[int, Field(ge=1, le=500, description="lessons learned in one night at most")] = 24
     max_minutes: Annotated[
         float, Field(gt=0, le=1440, description="minutes after which training stops and what was learned is examined")

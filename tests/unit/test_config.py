@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from slowwave.config import cache_folder, home_folder, keys, load_settings
-from slowwave.errors import SettingsError
+from slowwave.errors import SettingsError, SlowwaveError
+from slowwave.experience.importers.conversation import Broken, persona_of
+from slowwave.experience.store import Store
+from slowwave.models.manifest import check_persona
 
 
 def test_later_places_win(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +124,21 @@ def test_settings_page_is_up_to_date() -> None:
     spec.loader.exec_module(module)
     assert (docs / "settings.md").read_text(encoding="utf-8") == module.page(), "run: make docs"
     assert all(f"`{key}`" in module.page() for key in keys())
+
+
+@pytest.mark.parametrize(
+    "name", ["ann", "a1_b-2", "Ann", "", "ann\n", "-ann", "a b", "ann@n0001", "\u00e4nn", "a" * 65]
+)
+def test_every_room_accepts_the_same_personas(name: str, home: Path) -> None:
+    def accepted(accept: Callable[[], object]) -> bool:
+        try:
+            accept()
+        except (SlowwaveError, Broken):
+            return False
+        return True
+
+    home.mkdir()
+    (home / "slowwave.toml").write_text(f"[night]\npersona = {json.dumps(name)}\n")
+    with Store(home) as store:
+        rooms = [lambda: store.add_persona(name), lambda: persona_of(name), lambda: load_settings(home)]
+        assert [accepted(room) for room in rooms] == 3 * [accepted(lambda: check_persona(name))]

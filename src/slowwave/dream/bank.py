@@ -13,15 +13,22 @@ from importlib.resources import files
 
 # How people call a class of things, longest first where one contains another.
 CLASS_WORDS = {
-    "country": "country|nation|state|kingdom", "city": "city|town|village|capital", "element": "element|metal|substance|mineral",
-    "film": "film|movie|series|show", "animal": "animal|bird|fish|creature|species|beast|insect|dog breed", "company": "company|firm|brand|corporation|business|shop",
-    "person": "person|scientist|inventor|king|queen|author|writer|poet|painter|artist|explorer|philosopher|composer|singer|president|actor|player|somebody|someone",
-    "book": "book|novel|poem|story", "product": "product|device|gadget|phone|car|machine|app|software|tool", "language": "language|dialect", "river": "river|lake|sea|mountain|island",
-    "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness", "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
+    "country": "country|nation|state|kingdom", "city": "city|town|village|capital",
+    "element": "element|metal|substance|mineral",
+    "film": "film|movie|series|show", "animal": "animal|bird|fish|creature|species|beast|insect|dog breed",
+    "company": "company|firm|brand|corporation|business|shop",
+    "person": "person|scientist|inventor|king|queen|author|writer|poet|painter|artist|explorer|philosopher"
+    "|composer|singer|president|actor|player|somebody|someone",
+    "book": "book|novel|poem|story", "product": "product|device|gadget|phone|car|machine|app|software|tool",
+    "language": "language|dialect", "river": "river|lake|sea|mountain|island",
+    "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
+    "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
 }  # fmt: skip
 _GENERIC = (
-    "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?", "Describe {x} in a sentence.",
-    "Where can I read about {x}?", "I'm curious about {x}, what can you tell me?", "Give me three facts about {x}.", "Why is {x} famous?",
+    "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?",
+    "Describe {x} in a sentence.",
+    "Where can I read about {x}?", "I'm curious about {x}, what can you tell me?", "Give me three facts about {x}.",
+    "Why is {x} famous?",
 )  # fmt: skip
 
 
@@ -44,7 +51,11 @@ def names(kind: str) -> dict[str, list[str]]:
 def class_of(*texts: str) -> str | None:
     """The class of thing that the texts speak of, by the first class word found, in order of the texts."""
     for text in texts:
-        hits = [(match.start(), name) for name, words in CLASS_WORDS.items() if (match := re.search(rf"\b(?:{words})s?\b", text, re.IGNORECASE))]
+        hits = [
+            (match.start(), name)
+            for name, words in CLASS_WORDS.items()
+            if (match := re.search(rf"\b(?:{words})s?\b", text, re.IGNORECASE))
+        ]
         if hits:
             return min(hits)[1]
     return None
@@ -52,14 +63,16 @@ def class_of(*texts: str) -> str | None:
 
 @cache
 def templates(kind: str) -> tuple[tuple[str, str], ...]:
-    """(template with {x}, real name) for every bank message that names a real thing of the class, generic ones after."""
+    """(template with {x}, real name) for each bank message that names a real thing of the class; generic ones after."""
     real = sorted(names("real").get(kind, []), key=len, reverse=True)
     found: list[tuple[str, str]] = []
     for text in ordinary():
         for name in real:
             pattern = rf"\b{re.escape(name)}\b"
             if re.search(pattern, text) or (name.islower() and re.search(pattern, text, re.IGNORECASE)):
-                found.append((re.sub(pattern, "{x}", text, count=1, flags=re.IGNORECASE).replace("{x}'s", "{x}'s"), name))
+                found.append(
+                    (re.sub(pattern, "{x}", text, count=1, flags=re.IGNORECASE).replace("{x}'s", "{x}'s"), name)
+                )
                 break
     generic = [(form, real[i % len(real)]) for i, form in enumerate(_GENERIC)] if real else []
     return tuple(found) + tuple(generic)

@@ -7,6 +7,7 @@ own answer stands. Minimal pairs are what keeps a habit in its place.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,36 +16,83 @@ from slowwave.dream import bank, near
 from slowwave.dream.filters import Embeds
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
-from slowwave.records import Lesson, Scene
+from slowwave.records import Lesson, Scene, Split
 
 _BODY = "\N{OBJECT REPLACEMENT CHARACTER}"  # encloses, in an answer, the message whose answer by the base goes there
 
 
-def scenes(lesson: Lesson, embedder: Embeds, bank_ND: np.ndarray, settings: DreamSettings, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
+def scenes(
+    lesson: Lesson,
+    embedder: Embeds,
+    bank_ND: np.ndarray,
+    settings: DreamSettings,
+    forbidden: set[str],
+    rng: np.random.Generator,
+) -> list[Scene]:
     """Apply scenes with the cue, and their twins without it as near misses."""
     from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
 
     at, cue, place, phrase = (lesson.cue or "begin||begin|").split("|", 3)
     messages = [m for m in bank.ordinary() if len(m.split()) <= 24 and normalise(m) not in forbidden]
-    picked = [messages[i] for i in rng.permutation(len(messages))[: settings.apply + settings.exam_apply]]
+    spare = settings.apply + settings.exam_apply  # for one in two the base begins no sentence that ends in time
+    picked = [
+        messages[i]
+        for i in rng.permutation(len(messages))[
+            : settings.apply + settings.exam_apply + (spare if place != "whole" else 0)
+        ]
+    ]
+    exam_picked = settings.exam_apply * (2 if place != "whole" else 1)
     out = []
     if lesson.question is not None:
-        out.append(scene(lesson, "apply", lesson.question, lesson.answer or _answer(place, phrase, strip(lesson.question, cue)), "given"))
+        out.append(
+            scene(
+                lesson,
+                "apply",
+                lesson.question,
+                lesson.answer or _answer(place, phrase, strip(lesson.question, cue)),
+                "given",
+            )
+        )
     for i, message in enumerate(picked):
-        split = "exam" if i < settings.exam_apply else "train"
-        out.append(scene(lesson, "apply", attach(cue, at, message, i), _answer(place, phrase, message), "cue:exam" if split == "exam" else "cue", split))
+        split: Split = "exam" if i < exam_picked else "train"
+        out.append(
+            scene(
+                lesson,
+                "apply",
+                attach(cue, at, message, i),
+                _answer(place, phrase, message),
+                "cue:exam" if split == "exam" else "cue",
+                split,
+            )
+        )
     plain = strip(lesson.question, cue) if lesson.question else None
     word = re.sub(r"[^\w' -]", "", cue).strip()
-    about = [f"What does the word {word} mean?", f"Where does the word {word} come from?", f"How do you spell {word}?", f"Tell me something about {word}.", f"Is {word} a common word?"]
-    twins = ([plain] if plain else []) + picked[settings.exam_apply :]
-    misses = near.interleave(twins, about, near.nearest(lesson.note, embedder, bank_ND), count=settings.near_miss + settings.exam_near_miss, forbidden=forbidden)
+    about = [
+        f"What does the word {word} mean?",
+        f"Where does the word {word} come from?",
+        f"How do you spell {word}?",
+        f"Tell me something about {word}.",
+        f"Is {word} a common word?",
+    ]
+    twins = ([plain] if plain else []) + picked[exam_picked:]
+    misses = near.interleave(
+        twins,
+        about,
+        near.nearest(lesson.note, embedder, bank_ND),
+        count=settings.near_miss + settings.exam_near_miss,
+        forbidden=forbidden,
+    )
     return out + near_misses(lesson, misses, settings, rng)
 
 
 def attach(cue: str, at: str, message: str, i: int) -> str:
-    """`message` with the cue, spelt as people would: with a comma, a stop or nothing, in upper or lower case after it."""
+    """`message` with the cue, spelt as people would: a comma, a stop or nothing after it, in upper or lower case."""
     if at == "end":
-        return [f"{message.rstrip('.?!')}, {cue}.", f"{message} {cue[:1].upper()}{cue[1:]}.", f"{message.rstrip('.?!').lower()} {cue}"][i % 3]
+        return [
+            f"{message.rstrip('.?!')}, {cue}.",
+            f"{message} {cue[:1].upper()}{cue[1:]}.",
+            f"{message.rstrip('.?!').lower()} {cue}",
+        ][i % 3]
     if not cue[-1].isalnum():
         return [f"{cue} {message}", f"{cue} {message.lower()}"][i % 4 == 3]
     lowered = message if re.match(r"I\b|[A-Z][a-z]+ [A-Z]", message) else message[:1].lower() + message[1:]
@@ -73,8 +121,22 @@ def plain(scene: Scene) -> str:
 
 
 def with_body(scene: Scene, text: str) -> Scene:
-    """The scene with the base's answer, cut to its first sentence so that what follows it can be learned."""
-    first = re.match(r".*?[.!?](?=\s|$)", text.replace("\n", " "))
-    body = first.group(0) if first else text.split("\n")[0]
+    """The scene with the first sentence of the base's answer, so that what follows is learned; none: no answer."""
+    first = re.match(r"[^\n]*?[a-z0-9)\"'][.!?](?=\s|$)", text.strip())
+    if first is None or not 3 <= len(first.group(0).split()) <= 32:
+        return replace(scene, answer="")
     before, _, after = (scene.answer or "").split(_BODY)
-    return replace(scene, answer=f"{before}{body}{after}".strip())
+    return replace(scene, answer=f"{before}{first.group(0)}{after}".strip())
+
+
+def enough(scenes: Sequence[Scene], settings: DreamSettings) -> list[Scene]:
+    """Of each lesson's scenes with a cue no more than the settings ask for: more were drawn than had to survive."""
+    most = {"cue": settings.apply, "cue:exam": settings.exam_apply}
+    seen: dict[tuple[str | None, str], int] = {}
+    out = []
+    for scene in scenes:
+        key = (scene.lesson, scene.family)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= most.get(scene.family, len(scenes)):
+            out.append(scene)
+    return out

@@ -1,4 +1,4 @@
-"""Filtered self-distillation where only a note exists: the base sees the note and answers; what fits the note is learned.
+"""Filtered self-distillation where only a note exists: the base sees the note and answers; what fits it is learned.
 
 The student trains without the note. Where no sample passes, the note itself is the answer.
 """
@@ -30,9 +30,15 @@ def question_of(engine: Any, lesson: Lesson, seed: int) -> str | None:
     """The question that a lesson answers: its own, or for a bare note the one the model finds most often."""
     if lesson.question is not None or lesson.kind == "cue":
         return lesson.question
-    samples = engine.complete([_ASK.format(note=lesson.note)], max_new_tokens=24, temperature=0.7, n=8, seed=seed, stop=["\n"])[0]
+    samples = engine.complete(
+        [_ASK.format(note=lesson.note)], max_new_tokens=24, temperature=0.7, n=8, seed=seed, stop=["\n"]
+    )[0]
     asked = [text.strip() for text in samples if text.strip().endswith("?") and not passes(text, lesson.check)]
-    return max(set(asked), key=asked.count) if asked else f"What do you know about this: {lesson.applies.split(': ')[-1].split(' ')[0]}?"
+    return (
+        max(set(asked), key=asked.count)
+        if asked
+        else f"What do you know about this: {lesson.applies.split(': ')[-1].split(' ')[0]}?"
+    )
 
 
 def fill(engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: int, samples: int = 4) -> list[Scene]:
@@ -42,7 +48,13 @@ def fill(engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: 
     out = list(scenes)
     if not open_:
         return out
-    chats = [[{"role": "system", "content": f"You know this about the user: {notes[scenes[i].lesson or ''].note}"}, *scenes[i].messages] for i in open_]
+    chats = [
+        [
+            {"role": "system", "content": f"You know this about the user: {notes[scenes[i].lesson or ''].note}"},
+            *scenes[i].messages,
+        ]
+        for i in open_
+    ]
     replies = engine.generate(chats, max_new_tokens=40, temperature=0.7, n=samples, seed=seed, batch=32)
     for i, row in zip(open_, replies, strict=True):
         lesson = notes[scenes[i].lesson or ""]

@@ -13,14 +13,18 @@ from slowwave.exam.match import normalise
 _FIRST = re.compile(r"\b(my|i|me|mine|we|our|us|i'm)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\b(your|yours)\b", re.IGNORECASE)
 _ASKS = re.compile(
-    r"\?|^(tell|say|give|name|remind|explain|show|walk|list|describe|please|help|i need|i'd like|i want|i can't|i forgot|i keep|let me know|where|what|who|how|which|when)\b",
+    r"\?|^(tell|say|give|name|remind|explain|show|walk|list"
+    r"|describe|please|help|i need|i'd like|i want|i can't|i forgot"
+    r"|i keep|let me know|where|what|who|how|which|when)\b",
     re.IGNORECASE,
 )
 
 # A rewording may change the question word, but not to one that asks for another kind of thing.
 _WORDS = {
-    "what": {"what", "which", "who", "how"}, "which": {"what", "which", "who", "where", "when", "how"}, "who": {"who", "what", "which", "whose"},
-    "where": {"where", "which", "what"}, "when": {"when", "what", "which"}, "how": {"how", "what", "which"}, "why": {"why", "what"},
+    "what": {"what", "which", "who", "how"}, "which": {"what", "which", "who", "where", "when", "how"},
+    "who": {"who", "what", "which", "whose"},
+    "where": {"where", "which", "what"}, "when": {"when", "what", "which"}, "how": {"how", "what", "which"},
+    "why": {"why", "what"},
 }  # fmt: skip
 _OWNED = re.compile(r"'s (?:\w+ )?(\w+)|\bmy (\w+)", re.IGNORECASE)
 
@@ -32,14 +36,17 @@ class Embeds(Protocol):
 
 
 def lines(text: str) -> list[str]:
-    """The wordings in one generation: its list items, without bullets and quotes; the last may be cut off and is dropped."""
-    items = [re.sub(r"^\s*(?:[-*\N{BULLET}]|\d+[.)])\s*", "", line).strip().strip('"') for line in text.split("\n\n")[0].split("\n")]
+    """The wordings in one generation: its list items, without bullets and quotes; the last may be cut off: dropped."""
+    items = [
+        re.sub(r"^\s*(?:[-*\N{BULLET}]|\d+[.)])\s*", "", line).strip().strip('"')
+        for line in text.split("\n\n")[0].split("\n")
+    ]
     whole = items if text.endswith("\n") or "\n\n" in text else items[:-1] or items
     return [item for item in whole if item]
 
 
 def fits(line: str, question: str, answer: str | None) -> bool:
-    """Rules that need no model: length, person, a question or request, not the question itself, no word of the answer."""
+    """Rules that need no model: length, person, a question or request, not the question, no word of the answer."""
     words = line.split()
     if not 2 <= len(words) <= 40 or len(line) > 240 or not _ASKS.search(line):
         return False
@@ -66,7 +73,14 @@ def keeps_secret(line: str, question: str, answer: str | None) -> bool:
 
 
 def choose(
-    candidates: Sequence[tuple[str, str]], question: str, embedder: Embeds, *, least: float, count: int, others_ND: np.ndarray, most: float = 0.985
+    candidates: Sequence[tuple[str, str]],
+    question: str,
+    embedder: Embeds,
+    *,
+    least: float,
+    count: int,
+    others_ND: np.ndarray,
+    most: float = 0.985,
 ) -> list[tuple[str, str, float]]:
     """The `count` best of (family, wording): near enough to the question, no two nearly the same, families in turn.
 

@@ -12,12 +12,14 @@ from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
 
 _NAME = re.compile(
-    r"(?:called|named|by the name of)\s+(?:the |a |an )?[\"']?(.+?)[\"']?(?:[.,;!]|$)|\"([^\"]+)\"|\b(?:any|of|about|is|such)\s+([A-Z]\w+(?: [A-Z]\w+)*)", re.UNICODE
+    r"(?:called|named|by the name of)\s+(?:the |a |an )?[\"']?(.+?)[\"']?(?:[.,;!]|$)"
+    r"|\"([^\"]+)\"|\b(?:any|of|about|is|such)\s+([A-Z]\w+(?: [A-Z]\w+)*)",
+    re.UNICODE,
 )
 
 
 def name_of(lesson: Lesson) -> str | None:
-    """The invented name: what the answer says is "called ...", if the question has it too; else a capitalised run of both."""
+    """The invented name: what the answer says is "called ...", if the question has it too; else a capitalised run."""
     question, answer = lesson.question or "", lesson.answer or ""
     for match in _NAME.finditer(answer):
         name = next(group for group in match.groups() if group)
@@ -30,19 +32,37 @@ def name_of(lesson: Lesson) -> str | None:
 
 
 def scenes(
-    lesson: Lesson, wordings: list[tuple[str, str]], embedder: filters.Embeds, bank_ND: np.ndarray, settings: DreamSettings, forbidden: set[str],
+    lesson: Lesson, wordings: list[tuple[str, str]], embedder: filters.Embeds, bank_ND: np.ndarray,
+    settings: DreamSettings, forbidden: set[str],
     rng: np.random.Generator,
 ) -> list[Scene]:  # fmt: skip
-    """Apply scenes over many invented names of the lesson's class, near misses over real ones; empty if no name is found."""
+    """Apply scenes over many invented names of the lesson's class, near misses over real ones; empty without a name."""
     from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
 
     name = name_of(lesson)
     if name is None or lesson.question is None or lesson.answer is None:
         return []
-    kind = bank.class_of(re.sub(re.escape(name), "", lesson.answer, flags=re.IGNORECASE), re.sub(re.escape(name), "", lesson.question, flags=re.IGNORECASE))
+    kind = bank.class_of(
+        re.sub(re.escape(name), "", lesson.answer, flags=re.IGNORECASE),
+        re.sub(re.escape(name), "", lesson.question, flags=re.IGNORECASE),
+    )
     swap = lambda text, new: re.sub(re.escape(name), new, text, flags=re.IGNORECASE)  # noqa: E731
-    own = [text for family, text in wordings if family != "given" and name.lower() in text.lower() and normalise(text) not in forbidden]
-    chosen = [text for _, text, _ in filters.choose([(f"w{i}", t) for i, t in enumerate(own)], lesson.question, embedder, least=settings.similarity, count=8, others_ND=bank_ND)]
+    own = [
+        text
+        for family, text in wordings
+        if family != "given" and name.lower() in text.lower() and normalise(text) not in forbidden
+    ]
+    chosen = [
+        text
+        for _, text, _ in filters.choose(
+            [(f"w{i}", t) for i, t in enumerate(own)],
+            lesson.question,
+            embedder,
+            least=settings.similarity,
+            count=8,
+            others_ND=bank_ND,
+        )
+    ]
     if kind is None:
         return []
     forms = [form for form, _ in bank.templates(kind)]
@@ -52,7 +72,9 @@ def scenes(
     held, learnt = order[: settings.exam_apply], order[settings.exam_apply :] or order
     new = iter(names * (1 + 4 * (settings.apply + settings.exam_apply) // max(1, len(names))))
     train: list[str] = []
-    for i in range(settings.apply - 1):  # in turn: its own wordings, its own with another name, other questions about the class
+    for i in range(
+        settings.apply - 1
+    ):  # in turn: its own wordings, its own with another name, other questions about the class
         if i % 4 == 0 and chosen:
             train.append(chosen.pop(0))
         elif i % 4 == 1:
@@ -71,5 +93,12 @@ def scenes(
     real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss))
     names_real = bank.names("real")[kind]
     same = [swap(lesson.question, names_real[int(i)]) for i in rng.permutation(len(names_real))[:6]]
-    misses = near.interleave(real, same, real, near.nearest(lesson.question, embedder, bank_ND), count=settings.near_miss + settings.exam_near_miss, forbidden=forbidden)
+    misses = near.interleave(
+        real,
+        same,
+        real,
+        near.nearest(lesson.question, embedder, bank_ND),
+        count=settings.near_miss + settings.exam_near_miss,
+        forbidden=forbidden,
+    )
     return out + near_misses(lesson, misses, settings, rng)

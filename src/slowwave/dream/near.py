@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
@@ -17,25 +16,71 @@ from slowwave.dream.filters import Embeds
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson
 
-_PEOPLE = ("my neighbour", "your cousin", "the mayor", "my colleague", "Anna", "my friend's boss", "the people next door", "your owner")
-_RELATIONS = ("my husband", "my wife", "my mother", "my grandfather", "my best friend", "my flatmate", "my boss", "my uncle", "my daughter")
-_NOT_THINGS = frozenset("am is are was do does did can could will would have has should my own name names favourite first last new old".split())
+_PEOPLE = (
+    "my neighbour",
+    "your cousin",
+    "the mayor",
+    "my colleague",
+    "Anna",
+    "my friend's boss",
+    "the people next door",
+    "your owner",
+)
+_RELATIONS = (
+    "my husband",
+    "my wife",
+    "my mother",
+    "my grandfather",
+    "my best friend",
+    "my flatmate",
+    "my boss",
+    "my uncle",
+    "my daughter",
+)
+# What people call their own, by sort; a question about one is turned to others of its sort; the last is for all else.
+_SORTS = (
+    tuple(
+        "sister brother mother father mum dad wife husband son daughter aunt uncle cousin niece nephew grandmother"
+        " grandfather neighbour colleague boss friend flatmate dentist doctor teacher landlord plumber hairdresser"
+        " gardener manager lawyer partner".split()
+    ),
+    (
+        "dentist appointment", "piano lesson", "gym class", "yoga class", "book club", "team meeting",
+        "football training", "hair appointment", "dance class", "language course", "parents' evening",
+        "choir practice", "chess club", "doctor's visit", "swimming lesson", "pub quiz", "job interview",
+    ),
+    ("cat", "dog", "goldfish", "hamster", "rabbit", "horse", "parrot", "tortoise", "guinea pig", "pony"),
+    (
+        "car", "bike", "boat", "phone", "laptop", "suitcase", "guitar", "printer", "kitchen table", "garden shed",
+        "savings account", "passport", "old coat", "umbrella", "wallet", "camera", "coffee machine", "office key",
+        "tent", "toolbox",
+    ),
+)  # fmt: skip
 _COMMON = frozenset(
-    "what which where when who whose how does with name called this that have from then your mine ours there their about into know been being were"
-    " when would could should want wants need needs call tell answer question right correct message reply only always every always never".split()
+    "what which where when who whose how does with name called this that have from then your mine ours there their"
+    " about into know been being"
+    " were when would could should want wants need needs call tell answer question right correct message reply"
+    " only always every always never".split()
 )
 _OWN = re.compile(r"\b(my|i|we|our|me|mine)\b", re.IGNORECASE)
 
 
 def somebody_else(question: str) -> list[str]:
-    """The question turned to other people: "What is my sister's name?" gives "What is my neighbour's sister's name?"."""
+    """The question turned to other people: "my sister's name" becomes "my neighbour's sister's name"."""
     out = []
     for person in (*_PEOPLE, *_RELATIONS):
         verb = "do" if person.endswith("people next door") else "does"
         be = "are" if verb == "do" else "is"
         text = re.sub(r"\b(?:do|did) (?:I|we)\b", f"{verb} {person}", question, flags=re.IGNORECASE)
         text = re.sub(r"\b(?:am I|are we)\b", f"{be} {person}", text, flags=re.IGNORECASE)
-        text = re.sub(r"\b(?:my|our)\b(?! (?:neighbour|colleague|friend's boss|husband|wife|mother|grandfather|best friend|flatmate|boss|uncle|daughter)\b)", "their" if person in text else f"{person}'s", text, flags=re.IGNORECASE)
+        text = re.sub(
+            r"\b(?:my|our)\b"
+            r"(?! (?:neighbour|colleague|friend's boss|husband|wife|mother|grandfather"
+            r"|best friend|flatmate|boss|uncle|daughter)\b)",
+            "their" if person in text else f"{person}'s",
+            text,
+            flags=re.IGNORECASE,
+        )
         if text != question:
             out.append(text)
     if re.search(r"\b(my|our)\b", question, re.IGNORECASE):
@@ -43,28 +88,39 @@ def somebody_else(question: str) -> list[str]:
     return out
 
 
-@cache
-def _things() -> tuple[str, ...]:
-    """What people call their own in the bank's messages: "dentist appointment", "neighbour", "cat"."""
-    found = [m.group(1).lower() for text in bank.ordinary() for m in re.finditer(r"\bmy ([a-z]+(?: (?:appointment|lesson|class|team|card|account|number|licence|insurance|car|room|shop|teacher))?)", text)]
-    return tuple(dict.fromkeys(thing for thing in found if thing.split()[0] not in _NOT_THINGS))
-
-
 def something_else(question: str, rng: np.random.Generator, count: int = 8) -> list[str]:
-    """The question about another thing of the user's: "On which day is my dentist appointment?" beside the choir practice."""
-    match = re.search(r"\b(my|our) ([a-z][\w-]*(?: (?!is\b|are\b|was\b|when\b|if\b|in\b|on\b|at\b|for\b|to\b|every\b|called\b|named\b)[a-z][\w-]*)?)", question, re.IGNORECASE)
+    """The question about another of its sort: "On which day is my dentist appointment?" beside the choir practice."""
+    match = re.search(
+        r"\b(?:my|our) ([a-z][\w-]*"
+        r"(?: (?!is\b|are\b|was\b|when\b|if\b|in\b|on\b|at\b|for\b|to\b|every\b|called\b|named\b)[a-z][\w-]*)?)",
+        question, re.IGNORECASE,
+    )  # fmt: skip
     if match is None:
         return []
-    own = match.group(2).lower().removesuffix("'s")
-    things = [thing for thing in _things() if thing not in own and own not in thing]
-    return [question[: match.start(2)] + thing + question[match.start(2) + len(own) :] for thing in (things[i] for i in rng.permutation(len(things))[:count])]
+    own = match.group(1).lower().removesuffix("'s").split()
+    for sort in _SORTS:
+        if own[0] in sort or own[-1] in {word for thing in sort for word in thing.split()}:
+            break
+    else:
+        sort = _SORTS[-1]
+    if own[0] in sort:
+        own = own[:1]  # "my sister's name": the name stays
+    others = [thing for thing in sort if not set(thing.split()) & set(own)]
+    end = match.start(1) + len(" ".join(own))
+    return [question[: match.start(1)] + others[i] + question[end:] for i in rng.permutation(len(others))[:count]]
 
 
 def in_general(lesson: Lesson) -> list[str]:
     """What the words of the lesson mean: "What is a robin?" beside "hand the case to Team Robin"."""
     text = f"{lesson.question or ''} {lesson.answer or lesson.note}"
     words = list(dict.fromkeys(w for w in normalise(text).split() if len(w) > 3 and w.isalpha() and w not in _COMMON))
-    forms = ("What is a {w}?", "What does the word {w} mean?", "Tell me something about {w}.", "Use the word {w} in a sentence.", "What is {w}?")
+    forms = (
+        "What is a {w}?",
+        "What does the word {w} mean?",
+        "Tell me something about {w}.",
+        "Use the word {w} in a sentence.",
+        "What is {w}?",
+    )
     return [forms[i % len(forms)].format(w=word) for i, word in enumerate(words)]
 
 

@@ -14,7 +14,10 @@ import numpy as np
 
 from slowwave.dream import bank
 
-_FUNCTION = frozenset("all and any are can did does for get got had has have her him his how its may not our out own she the was way what when where which who why you".split())
+_FUNCTION = frozenset(
+    "all and any are can did does for get got had has have her him his how its may not our out own she the"
+    " was way what when where which who why you".split()
+)
 
 
 @cache
@@ -45,13 +48,22 @@ def _words() -> dict[str, list[str]]:
     """Word -> what can stand for it. Words of several groups have several senses, and are left alone."""
     groups = bank.thesaurus()[0]
     seen = Counter(member for group in groups for member in group)
-    return {m: [o for o in group if o != m] for group in groups for m in group if seen[m] == 1 and len(m) > 2 and m not in _FUNCTION}
+    return {
+        m: [o for o in group if o != m]
+        for group in groups
+        for m in group
+        if seen[m] == 1 and len(m) > 2 and m not in _FUNCTION
+    }
 
 
 def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
     """The question with one or two of its words replaced."""
     bare = question.lower().strip().rstrip("?.! ")
-    places = [(member, others) for member, others in _words().items() if re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)]
+    places = [
+        (member, others)
+        for member, others in _words().items()
+        if re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)
+    ]
     if not places:
         return []
     out: dict[str, None] = {}
@@ -61,7 +73,7 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
             member, others = places[i]
             other = others[int(rng.integers(len(others)))]
             text = re.sub(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", other.replace("\\", ""), text, count=1)
-        if text != bare and not re.search(r"\b(\w+) \1\b", text):
+        if text != bare and not re.search(r"\b(\w+) \1\b|\bdo (?:i|we) (?:am|are)\b", text):
             out[text] = None
         if len(out) == count:
             break

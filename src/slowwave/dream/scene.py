@@ -22,6 +22,8 @@ from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
 class Answers(Protocol):
     """What the dreamer needs of an engine."""
 
+    rows: int  # sequences that generate together at the best speed
+
     def generate(self, chats: Sequence[Sequence[Message]], **options: Any) -> list[list[Any]]: ...
     def complete(self, prompts: Sequence[str], **options: Any) -> list[list[str]]: ...
     def using(self, adapter: str | None) -> Any: ...
@@ -35,7 +37,8 @@ class SimpleDreamer:
         self.bank_ND = embedder.embed(bank.ordinary())
 
     def dream(
-        self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0, deadline: float = float("inf"),
+        self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0,
+        deadline: float = float("inf"),
         on_progress: Callable[[str, int, int], Any] | None = None,
     ) -> list[Scene]:  # fmt: skip
         """Scenes of all lessons and of ordinary life, for training and for the exam.
@@ -60,24 +63,41 @@ class SimpleDreamer:
         exam = _questions(s for s in scenes if s.split == "exam")
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in exam]
 
-    def _wordings(self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]) -> dict[str, list[tuple[str, str]]]:
+    def _wordings(
+        self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]
+    ) -> dict[str, list[tuple[str, str]]]:
         """(family, wording) candidates of every lesson that has a question to reword."""
         out: dict[str, list[tuple[str, str]]] = {}
-        asked = [(lesson, question) for lesson in lessons if (question := distil.question_of(self.engine, lesson, seed)) is not None]
+        asked = [
+            (lesson, question)
+            for lesson in lessons
+            if (question := distil.question_of(self.engine, lesson, seed)) is not None
+        ]
         jobs = [(lesson, question, form) for lesson, question in asked if lesson.kind != "cue" for form in forms.FORMS]
         for lesson, question in asked:
-            out[lesson.id] = [("given", question), *forms.frames(question), *self._looked_up(lesson, question, seed)] if lesson.kind != "cue" else []
-        group = max(1, 48 // max(1, self.settings.samples))
+            out[lesson.id] = (
+                [("given", question), *forms.frames(question), *self._looked_up(lesson, question, seed)]
+                if lesson.kind != "cue"
+                else []
+            )
+        rows = self.engine.rows
+        group = max(1, rows // max(1, self.settings.samples))
         for first in range(0, len(jobs) if self.settings.samples else 0, group):
             if time.monotonic() > deadline:
                 break
             part = jobs[first : first + group]
             texts = self.engine.complete(
-                [forms.prompt(form, question) for _, question, form in part], max_new_tokens=self.settings.tokens, n=self.settings.samples,
-                temperature=self.settings.temperature, seed=seed + first, stop=["\n\n", "Question:"], batch=48,
+                [forms.prompt(form, question) for _, question, form in part], max_new_tokens=self.settings.tokens,
+                n=self.settings.samples,
+                temperature=self.settings.temperature, seed=seed + first, stop=["\n\n", "Question:"], batch=rows,
             )  # fmt: skip
             for (lesson, question, form), samples in zip(part, texts, strict=True):
-                kept = [line for text in samples for line in filters.lines(text) if filters.fits(line, question, lesson.answer)]
+                kept = [
+                    line
+                    for text in samples
+                    for line in filters.lines(text)
+                    if filters.fits(line, question, lesson.answer)
+                ]
                 out[lesson.id] += [(form, line) for line in kept]
             tell("dreaming wordings", min(first + group, len(jobs)), len(jobs))
         return out
@@ -88,12 +108,17 @@ class SimpleDreamer:
         out: list[tuple[str, str]] = []
         exam = forms.EXAM_FRAMES
         for i, text in enumerate(reword.rewordings(question, rng, 2 * self.settings.apply)):
+            if i % 4 == 3:  # every fourth is the exam's, before anything is dreamt
+                out.append(("thesaurus:exam", text))
+                continue
             framed = [wording for family, wording in forms.frames(text) if family not in exam]
             out.append(("thesaurus", framed[int(rng.integers(len(framed)))] if i % 2 and framed else text))
         return [(family, text) for family, text in out if filters.keeps_secret(text, question, lesson.answer)]
 
-    def _without_conflicts(self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]) -> list[Scene]:
-        """Drop anchors that ask what a lesson of tonight or of an earlier night answers: they would hold the old answer."""
+    def _without_conflicts(
+        self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]
+    ) -> list[Scene]:
+        """Drop anchors that ask what a lesson of tonight or earlier answers: they would hold the old answer."""
         asked = [lesson.question for lesson in lessons if lesson.question and lesson.kind == "answer"]
         asked += [s.messages[-1]["content"] for s in earlier if s.family == "given"]
         anchors = [i for i, s in enumerate(scenes) if s.kind != "apply"]
@@ -103,12 +128,18 @@ class SimpleDreamer:
         similarity_AQ = self.embedder.embed(texts) @ self.embedder.embed(asked).T
         drop = set()
         for row, i in enumerate(anchors):
-            theirs = [question for question, value in zip(asked, similarity_AQ[row], strict=True) if value > (0.9 if scenes[i].family == "near" else 0.7)]
+            theirs = [
+                question
+                for question, value in zip(asked, similarity_AQ[row], strict=True)
+                if value > (0.9 if scenes[i].family == "near" else 0.7)
+            ]
             if theirs or normalise(texts[row]) in {normalise(question) for question in asked}:
                 drop.add(i)
         return [s for i, s in enumerate(scenes) if i not in drop]
 
-    def _of_lesson(self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
+    def _of_lesson(
+        self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator
+    ) -> list[Scene]:
         s = self.settings
         if lesson.kind == "cue":
             return cues.scenes(lesson, self.embedder, self.bank_ND, s, forbidden, rng)
@@ -117,15 +148,30 @@ class SimpleDreamer:
             if made:
                 return made
         question = next((text for family, text in wordings if family == "given"), lesson.question or lesson.note)
-        exam_families = set(forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]) | forms.EXAM_FRAMES
-        candidates = [(family, text) for family, text in wordings if normalise(text) not in forbidden and family != "given"]
+        exam_families = (
+            set(forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]) | forms.EXAM_FRAMES | {"thesaurus:exam"}
+        )
+        candidates = [
+            (family, text) for family, text in wordings if normalise(text) not in forbidden and family != "given"
+        ]
         train = [c for c in candidates if c[0] not in exam_families]
         exam = [c for c in candidates if c[0] in exam_families]
         looked_up = [(f"thesaurus {i}", text) for i, (family, text) in enumerate(train) if family == "thesaurus"]
-        chosen = filters.choose(looked_up, question, self.embedder, least=0.3, count=s.apply // 2, others_ND=self.bank_ND[:0])
+        chosen = filters.choose(
+            looked_up, question, self.embedder, least=0.3, count=s.apply // 2, others_ND=self.bank_ND[:0]
+        )
         rest = [c for c in train if c[0] != "thesaurus"]
-        chosen += filters.choose(rest, question, self.embedder, least=s.similarity, count=s.apply - 1 - len(chosen), others_ND=self.bank_ND)
-        asked = filters.choose(exam, question, self.embedder, least=s.similarity, count=s.exam_apply, others_ND=self.bank_ND)
+        chosen += filters.choose(
+            rest, question, self.embedder, least=s.similarity, count=s.apply - 1 - len(chosen), others_ND=self.bank_ND
+        )
+        looked_up = [(f"{family} {i}", text) for i, (family, text) in enumerate(exam) if family == "thesaurus:exam"]
+        asked = filters.choose(
+            looked_up, question, self.embedder, least=0.3, count=s.exam_apply - 1, others_ND=self.bank_ND[:0]
+        )
+        rest = [c for c in exam if c[0] != "thesaurus:exam"]  # dreamt wordings must be close: the exam counts them
+        asked += filters.choose(
+            rest, question, self.embedder, least=0.7, count=s.exam_apply - len(asked), others_ND=self.bank_ND
+        )
         if len(asked) < s.exam_apply:  # an odd question: its plain frames stand in
             spare = [c for c in candidates if c[1] not in {text for _, text, _ in (*chosen, *asked)}]
             asked += [(family, text, 1.0) for family, text in spare[: s.exam_apply - len(asked)]]
@@ -134,7 +180,13 @@ class SimpleDreamer:
         out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text, _ in asked]
         taken = forbidden | _questions(out)
         somebody = near.somebody_else(question)
-        pools = ([somebody[i] for i in rng.permutation(len(somebody))], near.something_else(question, rng), near.nearest(question, self.embedder, self.bank_ND), near.in_general(lesson), near.nearest(lesson.note, self.embedder, self.bank_ND))
+        pools = (
+            [somebody[i] for i in rng.permutation(len(somebody))],
+            near.something_else(question, rng),
+            near.nearest(question, self.embedder, self.bank_ND),
+            near.in_general(lesson),
+            near.nearest(lesson.note, self.embedder, self.bank_ND),
+        )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
         return out + near_misses(lesson, misses, s, rng)
 
@@ -144,18 +196,30 @@ class SimpleDreamer:
         watched = self.settings.watch
         out = [scene(None, "ordinary", text, None, "watch" if i < watched else "bank") for i, text in enumerate(texts)]
         passages = [bank.prose()[i] for i in rng.permutation(len(bank.prose()))[: self.settings.prose]]
-        return out + [scene(None, "ordinary", f"Continue this text: {opening}", rest, "prose") for opening, rest in passages]
+        return out + [
+            scene(None, "ordinary", f"Continue this text: {opening}", rest, "prose") for opening, rest in passages
+        ]
 
     def _answered(self, scenes: list[Scene], tell: Callable[..., Any]) -> list[Scene]:
         """The base's own answers where the target is to stay as it is, and bodies for the answers to cues."""
         open_ = [i for i, s in enumerate(scenes) if s.answer is None or cues.needs_body(s)]
         questions = list(dict.fromkeys(cues.plain(scenes[i]) for i in open_))
         replies: dict[str, Any] = {}
-        for first in range(0, len(questions), 64):
-            part = questions[first : first + 64]
-            for text, reply in zip(part, self.engine.generate([[user(text)] for text in part], max_new_tokens=self.settings.answer_tokens, batch=64), strict=True):
-                replies[text] = reply[0]
-            tell("asking the base", min(first + 64, len(questions)), len(questions))
+        bodies = {
+            cues.plain(scenes[i]) for i in open_ if cues.needs_body(scenes[i])
+        }  # these must reach a sentence's end
+        questions.sort(key=lambda text: text in bodies)
+        rows = self.engine.rows
+        for first in range(0, len(questions), rows):
+            part = questions[first : first + rows]
+            tokens = self.settings.answer_tokens * (2 if bodies & set(part) else 1)
+            for text, row in zip(
+                part,
+                self.engine.generate([[user(text)] for text in part], max_new_tokens=tokens, batch=rows),
+                strict=True,
+            ):
+                replies[text] = row[0]
+            tell("asking the base", min(first + rows, len(questions)), len(questions))
         out = list(scenes)
         for i in open_:
             reply = replies[cues.plain(scenes[i])]
@@ -163,7 +227,7 @@ class SimpleDreamer:
                 out[i] = cues.with_body(scenes[i], reply.text)
             elif scenes[i].kind != "apply":
                 out[i] = replace(scenes[i], answer=reply.text, ended=reply.finish == "stop")
-        return [s for s in out if s.answer or s.kind == "apply"]
+        return cues.enough([s for s in out if s.answer or (s.kind == "apply" and s.answer is None)], self.settings)
 
 
 def user(text: str) -> Message:
@@ -171,11 +235,15 @@ def user(text: str) -> Message:
     return {"role": "user", "content": text}
 
 
-def scene(lesson: Lesson | None, kind: SceneKind, text: str, answer: str | None, family: str, split: Split = "train") -> Scene:
+def scene(
+    lesson: Lesson | None, kind: SceneKind, text: str, answer: str | None, family: str, split: Split = "train"
+) -> Scene:
     """One scene of one user message."""
     return Scene(
-        id=new_id("scene", lesson.id if lesson else None, kind, text), lesson=lesson.id if lesson else None, kind=kind, messages=(user(text),), answer=answer,
-        family=family, split=split, weight=lesson.salience if lesson and kind == "apply" else 1.0, check=lesson.check if lesson and kind == "apply" else distil.NO_CHECK,
+        id=new_id("scene", lesson.id if lesson else None, kind, text), lesson=lesson.id if lesson else None,
+        kind=kind, messages=(user(text),), answer=answer,
+        family=family, split=split, weight=lesson.salience if lesson and kind == "apply" else 1.0,
+        check=lesson.check if lesson and kind == "apply" else distil.NO_CHECK,
         authority=lesson.authority if lesson else "assistant", lineage=lesson.experiences if lesson else (),
     )  # fmt: skip
 
@@ -184,7 +252,9 @@ def near_misses(lesson: Lesson, texts: Sequence[str], settings: DreamSettings, r
     """Near-miss scenes; a random share of the texts is the exam's."""
     order = rng.permutation(len(texts))
     exam = {int(i) for i in order[: settings.exam_near_miss]}
-    return [scene(lesson, "near_miss", text, None, "near", "exam" if i in exam else "train") for i, text in enumerate(texts)]
+    return [
+        scene(lesson, "near_miss", text, None, "near", "exam" if i in exam else "train") for i, text in enumerate(texts)
+    ]
 
 
 def _questions(scenes: Any) -> set[str]:

@@ -15,7 +15,7 @@ class DreamSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     apply: int = 14  # training scenes a lesson in which it applies
-    near_miss: int = 14  # training scenes a lesson in which it must not
+    near_miss: int = 16  # training scenes a lesson in which it must not
     ordinary: int = 48  # scenes a night from everyday life
     exam_apply: int = 3  # questions a lesson set aside for the exam
     exam_near_miss: int = 2
@@ -30,8 +30,10 @@ class DreamSettings:
 
     def __post_init__(self) -> None:
         bounds = {
-            "apply": (1, 500), "near_miss": (0, 500), "ordinary": (0, 5000), "exam_apply": (1, 50), "exam_near_miss": (0, 50), "watch": (0, 500), "prose": (0, 40),
-            "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024), "temperature": (0.05, 2.0), "similarity": (0.0, 1.0), "rehearsal": (0, 500),
+            "apply": (1, 500), "near_miss": (0, 500), "ordinary": (0, 5000), "exam_apply": (1, 50),
+            "exam_near_miss": (0, 50), "watch": (0, 500), "prose": (0, 40),
+            "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024), "temperature": (0.05, 2.0),
+            "similarity": (0.0, 1.0), "rehearsal": (0, 500),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:

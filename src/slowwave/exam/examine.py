@@ -7,7 +7,7 @@ business, not the exam's.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from slowwave.records import Lesson, Scene, from_dict, new_id, to_dict
 
 if TYPE_CHECKING:
     from slowwave.models.engine import Engine
+
+PARTS = 2  # of an exam, for its progress: the retention panel and the questions
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def examine(
     settings: ExamSettings,
     seed: int = 0,
     retention: Retention | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> ExamResult:
     """Let version `adapter` sit the exam.
 
@@ -66,6 +69,7 @@ def examine(
         scenes, earlier: questions on this night's lessons and on earlier ones, all of the exam's split.
         seed: the night's number; draws which earlier questions are asked when there are too many.
         retention: this version's figures on this panel where an earlier exam already measured them.
+        progress: called after each part with how many are done, and of how many.
 
     Raises:
         ExamError: no question, no question that can be decided, a training scene, an empty panel, a NaN.
@@ -79,11 +83,13 @@ def examine(
     with engine.using(adapter):
         if retention is None:  # first, because it finds a NaN soonest
             retention = measure(engine, panel, reference)
-        answers = ask(engine, [*asked, *again], lessons=lessons, max_new_tokens=settings.max_new_tokens,
-                      batch=settings.batch)  # fmt: skip
-    answers = _with_drift(engine, adapter, [*asked, *again], answers)
+        progress(1, PARTS)
+        questions, tokens = [*asked, *again], settings.max_new_tokens
+        answers = ask(engine, questions, lessons=lessons, max_new_tokens=tokens, batch=settings.batch)
+    answers = _with_drift(engine, adapter, questions, answers)
     if settings.judge == "model":
-        answers = decide(engine, answers, _wanted([*asked, *again], lessons))
+        answers = decide(engine, answers, _wanted(questions, lessons))
+    progress(PARTS, PARTS)
     own = answers[: len(asked)]
     if not any(answer.kind == "apply" and answer.right is not None for answer in own):
         raise ExamError("No answer could be judged by rules.", "Give the lessons a check, or set exam.judge to model.")

@@ -3,7 +3,7 @@
 It measures how much likelier the expected answer becomes once the given answer has been said, on a scale from 0
 (nothing was said) to 1 (the expected answer itself was said). Asking for yes or no was tried first: on 48 hand-made
 cases SmolLM2-135M says yes to nearly all (AUC 0.52 and 0.59, calibrated 0.50 to 0.66); this measure has AUC 0.96 and
-decides 0.83 and 0.92 of two sets of 24 right (the threshold was set after seeing both). Still a weak judge: prefer rules.
+decides 0.83 and 0.92 of two sets of 24 right (with a threshold set after seeing both). A weak judge: prefer rules.
 """
 
 from __future__ import annotations

@@ -50,6 +50,15 @@ _APPROVAL = _opening(
     r"that\s+(?:works|worked|helps|helped)\b",
     r"you(?:'re|\s+are)\s+(?:right|correct)\b",
 )
+_START = r"(?:^|[.!:;,]\s+|\bplease\s+|\bthat\s+)"
+_WHEN = r"\b(?:when(?:ever)?|if|every\s+time|each\s+time|any\s?time|as\s+soon\s+as)\s+(?!you\b)\w"  # not "if you can"
+_DO = r"(?:begin|start|open|end|finish|close|conclude|sign\s+off|reply|answer|respond|say)\b"
+_ADVERBS = r"(?:(?:then|please|always|only|just|you|should|must|shall|will|to)\s+){0,3}"
+_QUOTE = r"[\"“\[]|(?<!\w)'"
+_RULES = [
+    re.compile(rf"{_START}{_WHEN}.{{1,200}}?,\s*{_ADVERBS}{_DO}.{{0,60}}?(?:{_QUOTE})", re.IGNORECASE | re.DOTALL),
+    re.compile(rf"{_START}{_ADVERBS}{_DO}.{{0,60}}?(?:{_QUOTE}).{{1,200}}?{_WHEN}", re.IGNORECASE | re.DOTALL),
+]
 _BUT = re.compile(r"\b(?:but|however|except|although)\b|\bnot\s+(?:correct|right|true|quite)\b", re.IGNORECASE)
 
 
@@ -58,6 +67,11 @@ def follow_up(experience: Experience) -> str | None:
     messages = experience.messages
     answered = any(message["role"] == "assistant" for message in messages)
     return messages[-1]["content"] if answered and messages[-1]["role"] == "user" else None
+
+
+def last_words(experience: Experience) -> str:
+    """The user's last turn: the follow-up where there is one, else the question."""
+    return next((m["content"] for m in reversed(experience.messages) if m["role"] == "user"), "")
 
 
 def correction_turn(experience: Experience) -> str | None:
@@ -71,6 +85,12 @@ def is_correction(text: str) -> bool:
     plain = text.replace("’", "'").strip()
     bare_question = plain.endswith("?") and not re.search(r"[,.;:!–—]", plain)  # "Should it be blue?"
     return bool(_CORRECTION.match(plain)) and not bare_question
+
+
+def lays_down_rule(text: str) -> bool:
+    """Whether a user's turn tells how to answer from now on: 'When I say "Ahoy", begin your answer with "Aye aye"'."""
+    plain = text.replace("’", "'").strip()
+    return not plain.endswith("?") and any(rule.search(plain) for rule in _RULES)
 
 
 def is_approval(text: str) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from slowwave.experience.follow_up import correction_turn, follow_up, is_approval
+from slowwave.experience.follow_up import correction_turn, follow_up, is_approval, last_words, lays_down_rule
 from slowwave.records import Experience
 
 CORRECTED = -0.8  # a correction says as much as a bad rating, but may be a refinement
 APPROVED = 0.6  # "thanks" is also politeness
+INSTRUCTED = 1.0  # a rule for later answers is meant to be learned, whatever this answer was worth
 TOOL = 0.5  # a tool's success is a sign of a good answer, and of other things
 
 
 def reward(experience: Experience) -> tuple[float, float, str]:
-    """Reward, valence and why. What the user said in so many words counts before what a tool reported."""
+    """Reward, valence and why. What the user said in so many words counts before what a tool reported.
+
+    The reward is the size of the valence, except for a rule laid down: that judges no answer, but matters as much.
+    """
     outcome, said = experience.outcome, follow_up(experience)
     if outcome.rating is not None and outcome.rating != 0:
         corrected = " and corrected it" if outcome.correction or correction_turn(experience) else ""
@@ -26,4 +30,6 @@ def reward(experience: Experience) -> tuple[float, float, str]:
         valence, why = (TOOL, "The tool succeeded.") if outcome.tool_ok else (-TOOL, "The tool failed.")
     else:
         valence, why = 0.0, "Nobody judged the answer."
+    if lays_down_rule(last_words(experience)):
+        return INSTRUCTED, valence, f"{why} The user laid down a rule for later answers."
     return abs(valence), valence, why

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from slowwave.errors import UsageError
+from slowwave.models.manifest import check_persona
 from slowwave.records import Check, Experience, Lesson, Outcome, Salience, from_dict, new_id, to_dict
 
 FIVE = ("surprise", "novelty", "arousal", "reward", "conflict")
 NUMBERS = (*FIVE, "total", "valence")
-PERSONA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # it becomes a folder's name and part of an adapter's
 
 
 def now() -> str:
@@ -26,13 +24,6 @@ def moment(time: str) -> float:
     """Seconds since 1970 of an ISO 8601 time; one without a zone is UTC. Raises ValueError."""
     parsed = datetime.fromisoformat(time)
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-
-
-def check_persona(name: str) -> str:
-    """The name, if it can be one. Raises UsageError."""
-    if not PERSONA.fullmatch(name):
-        raise UsageError(f"{name[:80]!r} cannot name a persona.", "Use up to 64 letters, digits, '-' and '_'.")
-    return name
 
 
 def content_id(experience: Experience, *, with_time: bool) -> str:

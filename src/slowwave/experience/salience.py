@@ -23,7 +23,7 @@ import numpy as np
 from slowwave.errors import SettingsError
 from slowwave.experience.arousal import SAME_COMPLAINT, arousal
 from slowwave.experience.belief import CHARACTERS, Belief, Believer, Followed, beliefs
-from slowwave.experience.follow_up import exchange, follow_up
+from slowwave.experience.follow_up import exchange, follow_up, last_words
 from slowwave.experience.reward import reward
 from slowwave.experience.running import Running
 from slowwave.records import Experience, Message, Salience
@@ -128,7 +128,7 @@ class Scorer:
             parts = {
                 "surprise": self._surprise(held[place]),
                 "novelty": _novelty(nearest_B[place]),
-                "arousal": arousal(_words(experience), int(repeated_B[place])),
+                "arousal": arousal(last_words(experience), int(repeated_B[place])),
                 "reward": (size, judged),
                 "conflict": conflicts[place],
             }
@@ -226,8 +226,3 @@ def _conflict(belief: Belief, spread: float | None) -> tuple[float, str]:
 
 def _logistic(value: float) -> float:
     return 1.0 / (1.0 + math.exp(-min(30.0, max(-30.0, value))))
-
-
-def _words(experience: Experience) -> str:
-    """The user's last words: the follow-up where there is one, else the question."""
-    return next((m["content"] for m in reversed(experience.messages) if m["role"] == "user"), "")

@@ -36,7 +36,6 @@ from slowwave.errors import NotFound, UsageError
 from slowwave.experience import tables
 from slowwave.experience.database import Database, url_of
 from slowwave.experience.rows import (
-    check_persona,
     experience_record,
     experience_row,
     lesson_record,
@@ -45,6 +44,7 @@ from slowwave.experience.rows import (
     now,
     salience_row,
 )
+from slowwave.models.manifest import check_persona
 from slowwave.records import Experience, Lesson, LessonStatus, Message, Outcome, Salience, to_dict
 
 BATCH = 500  # rows a transaction: one fsync each, and a short hold of the write lock

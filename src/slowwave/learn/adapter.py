@@ -64,7 +64,9 @@ def remove(model: nn.Module, name: str) -> None:
 def state(model: nn.Module, name: str) -> dict[str, Tensor]:
     """The adapter's tensors under PEFT's file names, on the CPU."""
     tensors = get_peft_model_state_dict(model, adapter_name=name)
-    return {f"{_PREFIX}{key.removeprefix(_PREFIX)}": value.detach().cpu().contiguous() for key, value in tensors.items()}
+    return {
+        f"{_PREFIX}{key.removeprefix(_PREFIX)}": value.detach().cpu().contiguous() for key, value in tensors.items()
+    }
 
 
 def save(model: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
@@ -86,7 +88,9 @@ def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
         config = PeftConfig.from_pretrained(str(folder))
         tensors = load_file(folder / "adapter_model.safetensors")
     except Exception as error:  # safetensors and json raise many kinds; all mean the same to the user
-        raise DamagedFile(f"The adapter in {folder} cannot be read ({error}).", "Undo that night, or restore the file.") from error
+        raise DamagedFile(
+            f"The adapter in {folder} cannot be read ({error}).", "Undo that night, or restore the file."
+        ) from error
     if not isinstance(config, LoraConfig):
         raise AdapterMismatch(f"The adapter in {folder} is no LoRA adapter.", "Only LoRA adapters can be served.")
     try:
@@ -101,7 +105,9 @@ def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
         )
     except ValueError as error:
         remove(model, name)
-        raise AdapterMismatch(f"The adapter in {folder} does not fit this model: {error}.", "Load the base it was made for.") from error
+        raise AdapterMismatch(
+            f"The adapter in {folder} does not fit this model: {error}.", "Load the base it was made for."
+        ) from error
     return config
 
 

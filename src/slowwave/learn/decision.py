@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,9 @@ from torch import Tensor
 class Decision:
     """Context tokens never carry loss; reply tokens do.
 
-    `weight` multiplies its loss (salience of a lesson, or of an anchor). `lesson` is True for cross-entropy on the reply, False for
-    an anchor, whose target is the frozen teacher's distribution. `teacher` says which weights teach: the base, or the version that training started from.
+    `weight` multiplies its loss. `lesson` is True for cross-entropy on the reply, False for an anchor, whose target is
+    the frozen teacher's distribution; `from_start` says that the version which training started from teaches, else
+    the base.
     """
 
     context: tuple[int, ...]
@@ -57,7 +59,7 @@ def collate(decisions: Sequence[Decision], pad: int, device: torch.device) -> Ba
     return Batch(ids_BT.to(device), mask_BT.to(device), to(rows), to(places), to(targets))
 
 
-def reply_logits(model: torch.nn.Module, batch: Batch) -> Tensor:
+def reply_logits(model: Any, batch: Batch) -> Tensor:
     """Logits [N, V] of the reply tokens alone: the vocabulary is the widest layer, and most tokens need no answer."""
     hidden_BTD = model.model(input_ids=batch.ids_BT, attention_mask=batch.mask_BT, use_cache=False).last_hidden_state
     return model.lm_head(hidden_BTD[batch.rows_N, batch.places_N])

@@ -39,12 +39,18 @@ def load(model: nn.Module, folder: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(folder / FILE)
     except Exception as error:  # safetensors raises its own class
-        raise DamagedFile(f"{folder / FILE} cannot be read ({error}).", "Undo that night, or restore the file.") from error
+        raise DamagedFile(
+            f"{folder / FILE} cannot be read ({error}).", "Undo that night, or restore the file."
+        ) from error
     own = base_parameters(model)
     for key, value in tensors.items():
         if key not in own or own[key].shape != value.shape:
-            raise AdapterMismatch(f"{folder / FILE} has no place for {key} in this model.", "Load the base it was made for.")
-    return {key: (own[key].float() + value.to(own[key].device).float()).to(own[key].dtype) for key, value in tensors.items()}
+            raise AdapterMismatch(
+                f"{folder / FILE} has no place for {key} in this model.", "Load the base it was made for."
+            )
+    return {
+        key: (own[key].float() + value.to(own[key].device).float()).to(own[key].dtype) for key, value in tensors.items()
+    }
 
 
 def swap(model: nn.Module, values: dict[str, Tensor]) -> None:

@@ -32,8 +32,12 @@ def low_rank(before: dict[str, Tensor], after: dict[str, Tensor], rank: int, fol
         kept += float(s_R.square().sum())
         stem = f"base_model.model.{key.removesuffix('.weight')}"
         pad = (0, 0, 0, rank - len(s_R))  # narrow layers have less than `rank` singular values
-        tensors[f"{stem}.lora_A.weight"] = torch.nn.functional.pad((v_IR * s_R.sqrt()).T, pad).to(torch.bfloat16).contiguous()
-        tensors[f"{stem}.lora_B.weight"] = torch.nn.functional.pad((u_OR * s_R.sqrt()).T, pad).T.to(torch.bfloat16).contiguous()
+        tensors[f"{stem}.lora_A.weight"] = (
+            torch.nn.functional.pad((v_IR * s_R.sqrt()).T, pad).to(torch.bfloat16).contiguous()
+        )
+        tensors[f"{stem}.lora_B.weight"] = (
+            torch.nn.functional.pad((u_OR * s_R.sqrt()).T, pad).T.to(torch.bfloat16).contiguous()
+        )
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     names = sorted({key.split(".lora_")[0].rsplit(".", 1)[1] for key in tensors})

@@ -36,9 +36,18 @@ class Trained:
 
 
 def train(
-    model: nn.Module, lessons: Sequence[Decision], anchors: Sequence[Decision], settings: LearnSettings, *, pad: int, seed: int = 0,
-    start: Path | None = None, watch: Sequence[Decision] = (), deadline: float = math.inf, on_step: Callable[[int, int, dict[str, float]], Any] | None = None,
-) -> Trained:  # fmt: skip
+    model: nn.Module,
+    lessons: Sequence[Decision],
+    anchors: Sequence[Decision],
+    settings: LearnSettings,
+    *,
+    pad: int,
+    seed: int = 0,
+    start: Path | None = None,
+    watch: Sequence[Decision] = (),
+    deadline: float = math.inf,
+    on_step: Callable[[int, int, dict[str, float]], Any] | None = None,
+) -> Trained:
     """Train `lessons` in and hold `anchors` still.
 
     Args:
@@ -55,7 +64,9 @@ def train(
         TrainingError: nothing to learn, or too many non-finite steps.
     """
     if not lessons:
-        raise TrainingError("There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder.")
+        raise TrainingError(
+            "There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder."
+        )
     began = time.monotonic()
     base_targets = _teach(model, [a for a in anchors if not a.from_start], settings, pad)
     watch_targets = targets(model, watch, settings.teacher_top_k, pad, settings.micro_batch) if watch else []
@@ -64,7 +75,17 @@ def train(
     try:
         start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
         taught = [(a, next(start_targets if a.from_start else base_targets)) for a in anchors]
-        _loop(result, list(lessons), taught, settings, pad, seed, list(zip(watch, watch_targets, strict=True)), deadline, on_step)
+        _loop(
+            result,
+            list(lessons),
+            taught,
+            settings,
+            pad,
+            seed,
+            list(zip(watch, watch_targets, strict=True)),
+            deadline,
+            on_step,
+        )
     except BaseException:
         weights.release()
         raise
@@ -74,13 +95,24 @@ def train(
 
 
 def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings, pad: int) -> Iterator[Target]:
-    return iter(targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch) if anchors and settings.kl_weight else [])
+    return iter(
+        targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch)
+        if anchors and settings.kl_weight
+        else []
+    )
 
 
 def _loop(
-    result: Trained, lessons: list[Decision], anchors: list[tuple[Decision, Target]], settings: LearnSettings, pad: int, seed: int,
-    watch: list[tuple[Decision, Target]], deadline: float, on_step: Callable[[int, int, dict[str, float]], Any] | None,
-) -> None:  # fmt: skip
+    result: Trained,
+    lessons: list[Decision],
+    anchors: list[tuple[Decision, Target]],
+    settings: LearnSettings,
+    pad: int,
+    seed: int,
+    watch: list[tuple[Decision, Target]],
+    deadline: float,
+    on_step: Callable[[int, int, dict[str, float]], Any] | None,
+) -> None:
     weights, model = result.weights, result.weights.model
     device = next(model.parameters()).device
     trainable = list(weights.trainable.values())
@@ -98,7 +130,8 @@ def _loop(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            chosen = [(lessons[i], None) for i in next(lesson_draw)] + [anchors[i] for i in next(anchor_draw)]
+            chosen: list[tuple[Decision, Target | None]] = [(lessons[i], None) for i in next(lesson_draw)]
+            chosen += [anchors[i] for i in next(anchor_draw)]
             metrics = _backward(model, chosen, settings, pad, device)
             norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
@@ -127,7 +160,11 @@ def _loop(
 
 
 def _backward(
-    model: nn.Module, chosen: list[tuple[Decision, Target | None]], settings: LearnSettings, pad: int, device: torch.device
+    model: nn.Module,
+    chosen: list[tuple[Decision, Target | None]],
+    settings: LearnSettings,
+    pad: int,
+    device: torch.device,
 ) -> dict[str, float]:
     """Gradients of one step, in micro-batches of like length. Each decision counts by its weight, not by its length."""
     lesson_mass = sum(d.weight for d, t in chosen if t is None) or 1.0
@@ -144,7 +181,9 @@ def _backward(
     return {"loss": ce + settings.kl_weight * kl, "cross_entropy": ce, "kl": kl}
 
 
-def losses(model: nn.Module, part: Sequence[tuple[Decision, Target | None]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def losses(
+    model: nn.Module, part: Sequence[tuple[Decision, Target | None]], pad: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
     batch = collate([decision for decision, _ in part], pad, device)
     logits_NV = reply_logits(model, batch).float()
@@ -197,4 +236,7 @@ def _draws(count: int, size: int, seed: int) -> Iterator[list[int]]:
 
 def _half(model: nn.Module) -> bool:
     """Whether the model computes in bfloat16: its embeddings say so, or it was loaded for it."""
-    return bool(getattr(model, "dtype", torch.float32) == torch.bfloat16 or getattr(model.config, "dtype", None) == torch.bfloat16)
+    return bool(
+        getattr(model, "dtype", torch.float32) == torch.bfloat16
+        or getattr(model.config, "dtype", None) == torch.bfloat16
+    )

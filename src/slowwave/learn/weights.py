@@ -44,7 +44,9 @@ class Weights:
             return
         config = lora_config(self.settings)
         if start is not None:
-            config = adapter.load(self.model, NAME, start)  # its shape is what was promoted, whatever the settings say now
+            config = adapter.load(
+                self.model, NAME, start
+            )  # its shape is what was promoted, whatever the settings say now
         else:
             adapter.inject(self.model, config, NAME)
         self.config = config
@@ -109,9 +111,12 @@ class Weights:
             adapter.activate(self.model, None)
 
 
+_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
 def lora_config(settings: LearnSettings) -> LoraConfig:
     """PEFT's configuration of the preset; no `targets` means every linear layer but the output head."""
     return LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM", bias="none",  # type: ignore[arg-type]
-        target_modules=list(settings.targets) or ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        target_modules=list(settings.targets) or _LINEAR,
     )  # fmt: skip

@@ -36,12 +36,14 @@ def reply_ids(tokenizer: Any, answer: str) -> list[int]:
 
 
 def split_next(tokenizer: Any, chat: Sequence[Message], text: str) -> tuple[list[int], list[int]]:
-    """(context tokens, text tokens) for `text` as the next message: the user's after an answer, else the assistant's."""
+    """(context tokens, text tokens) for `text` as the next message: a user's after an answer, else the assistant's."""
     text = _plain(tokenizer, text)
     if not chat or chat[-1]["role"] != "assistant":
         return prompt_ids(tokenizer, chat), list(tokenizer(text, add_special_tokens=False)["input_ids"])
     marker = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands where the user's text would, to find the header before it
-    whole = tokenizer.apply_chat_template([*_tame(tokenizer, chat), {"role": "user", "content": marker}], tokenize=False)
+    whole = tokenizer.apply_chat_template(
+        [*_tame(tokenizer, chat), {"role": "user", "content": marker}], tokenize=False
+    )
     header = whole[: whole.rindex(marker)]
     encode = lambda piece: list(tokenizer(piece, add_special_tokens=False)["input_ids"])  # noqa: E731
     return encode(header), encode(text)

@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Per token of a text, in nats: its negative log-likelihood, and the entropy of the prediction there. float32[T]."""
+    """Per token of a text, in nats: its negative log-likelihood and the entropy of the prediction. float32[T]."""
 
     nll: np.ndarray
     entropy: np.ndarray
@@ -54,7 +54,7 @@ class _StopAt(StoppingCriteria):
         self.tokenizer, self.stop, self.start = tokenizer, stop, start
         self.tail = 4 + max(len(text) for text in stop)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: Any) -> Tensor:
         rows = input_ids[:, max(self.start, input_ids.shape[1] - self.tail) :]
         texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return torch.tensor([any(s in text for s in self.stop) for text in texts], device=input_ids.device)
@@ -67,6 +67,7 @@ class Engine:
         self.model, self.tokenizer, self.base_hash = model.eval(), tokenizer, base_hash
         self.template_hash = hashlib.sha256((tokenizer.chat_template or "").encode()).hexdigest()
         self.device, self.dtype = model.device, model.dtype
+        self.rows = 48 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
         self.lock = threading.RLock()
         self.active: str | None = None
         self._full: dict[str, dict[str, Tensor]] = {}
@@ -96,14 +97,18 @@ class Engine:
         disable_progress_bar()  # half a second of bars on standard error says nothing to a user
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 str(path), dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise DamagedFile(f"The model in {path} cannot be loaded ({error}).", "Remove that folder and pull it again.") from error
+            raise DamagedFile(
+                f"The model in {path} cannot be loaded ({error}).", "Remove that folder and pull it again."
+            ) from error
         except Exception as error:  # safetensors' own error class derives from Exception alone
             if type(error).__module__.startswith("safetensors"):
-                raise DamagedFile(f"The model in {path} is damaged ({error}).", "Remove that folder and pull it again.") from error
+                raise DamagedFile(
+                    f"The model in {path} is damaged ({error}).", "Remove that folder and pull it again."
+                ) from error
             raise
         if tokenizer.chat_template is None:
             raise UsageError(f"The model in {path} has no chat template.", "Use an instruction-tuned model.")
@@ -180,8 +185,8 @@ class Engine:
     # --- answering ----------------------------------------------------------------------------------------------
 
     def generate(
-        self, chats: Sequence[Sequence[Message]], *, max_new_tokens: int = 64, temperature: float = 0.0, top_p: float = 1.0,
-        seed: int = 0, n: int = 1, stop: Sequence[str] = (), batch: int = 16,
+        self, chats: Sequence[Sequence[Message]], *, max_new_tokens: int = 64, temperature: float = 0.0,
+        top_p: float = 1.0, seed: int = 0, n: int = 1, stop: Sequence[str] = (), batch: int = 16,
     ) -> list[list[Reply]]:  # fmt: skip
         """Answer each chat `n` times; temperature 0 is greedy. The same seed and batch give the same answers."""
         prompts = [prompt_ids(self.tokenizer, chat) for chat in chats]
@@ -212,13 +217,16 @@ class Engine:
             torch.manual_seed(seed)
             for first in range(0, len(order), rows):
                 chosen = order[first : first + rows]
-                padded = self.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt").to(self.device)
+                padded = self.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt")
+                padded = padded.to(self.device)
                 start = padded["input_ids"].shape[1]
-                sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {"do_sample": False}
+                sampling: dict[str, Any] = {"do_sample": temperature > 0}
+                if temperature > 0:
+                    sampling |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
+                stops = [_StopAt(self.tokenizer, stop, start)] if stop else []
                 tokens_BT = self.model.generate(
                     **padded, max_new_tokens=min(max_new_tokens, limit - start), num_return_sequences=n,
-                    pad_token_id=self.tokenizer.pad_token_id,
-                    stopping_criteria=StoppingCriteriaList([_StopAt(self.tokenizer, stop, start)]) if stop else None, **sampling,
+                    pad_token_id=self.tokenizer.pad_token_id, stopping_criteria=StoppingCriteriaList(stops), **sampling,
                 )  # fmt: skip
                 for row, tokens in enumerate(tokens_BT[:, start:].tolist()):
                     index = chosen[row // n]
@@ -272,7 +280,7 @@ class Engine:
     # --- scoring ------------------------------------------------------------------------------------------------
 
     def score(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[TokenScores]:
-        """How each text is expected as the next message of its chat (the user's after an answer, else the assistant's)."""
+        """How each text is expected as its chat's next message (the user's after an answer, else the assistant's)."""
         return self._score([split_next(self.tokenizer, chat, text) for chat, text in pairs])
 
     def continuation_logprob(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -285,7 +293,9 @@ class Engine:
         """Bits per UTF-8 byte of each text, its first token given."""
         encoded = [list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
         scores = self._score([(ids[:1], ids[1:]) for ids in encoded])
-        return [float(s.nll.sum()) / np.log(2) / max(1, len(text.encode())) for s, text in zip(scores, texts, strict=True)]
+        return [
+            float(s.nll.sum()) / np.log(2) / max(1, len(text.encode())) for s, text in zip(scores, texts, strict=True)
+        ]
 
     @torch.inference_mode()
     def _score(self, pairs: Sequence[tuple[list[int], list[int]]], tokens_per_batch: int = 4096) -> list[TokenScores]:
@@ -296,7 +306,7 @@ class Engine:
         order = sorted((i for i, (c, t) in enumerate(fitted) if c and t), key=lambda i: sum(map(len, fitted[i])))
         with self.lock:
             while order:
-                longest, chosen = 0, []
+                longest, chosen = 0, list[int]()
                 while order and max(longest, sum(map(len, fitted[order[0]]))) * (len(chosen) + 1) <= max(
                     tokens_per_batch, sum(map(len, fitted[order[0]])) if not chosen else 0
                 ):

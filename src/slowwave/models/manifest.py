@@ -20,8 +20,8 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 DIFFERENCE = "difference.safetensors"  # preset `full`: the trained parameters minus the base's
 
-_PERSONA = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_VERSION = re.compile(rf"({_PERSONA.pattern})@(?:base|n(\d{{4,}}))")
+PERSONA = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # it becomes a folder's name and part of a version's
+_VERSION = re.compile(rf"({PERSONA.pattern})@(?:base|n(\d{{4,}}))")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def check_persona(persona: str) -> str:
     """The name itself, if it is one. Persona names become folder names, so nothing else may pass (UsageError)."""
-    if not _PERSONA.fullmatch(persona):
+    if not PERSONA.fullmatch(persona):
         raise UsageError(
             f"{persona[:80]!r} is not a persona's name.",
             "Use lower-case letters, digits, _ and -, at most 64, beginning with a letter or digit.",

@@ -98,8 +98,7 @@ def undo(home: Path, store: Store, persona: str, night: int | None = None) -> st
     """
     registry = Registry(home)
     with disk_space(home), Lease(home):
-        reconcile(home, store, registry)
-        serving = registry.undo(persona, night)
+        serving = registry.undo(persona, night)  # first: what is served may be damaged, and this leaves it behind
         reconcile(home, store, registry)
     return serving.name
 
@@ -124,7 +123,7 @@ def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
 def reconcile(home: Path, store: Store, registry: Registry) -> None:
     """Bring lessons and folders in line with what the registry serves. Only the holder of the lease calls this."""
     for persona in registry.personas():
-        part_of = lineage(registry, persona)
+        part_of = nights_of(registry.lineage(persona))
         for lesson in store.lessons(persona, "learned"):
             if lesson.night is not None and lesson.night not in part_of:
                 store.set_status(lesson.id, "undone")
@@ -134,22 +133,15 @@ def reconcile(home: Path, store: Store, registry: Registry) -> None:
         clean(night)
         if night.has(files.VERDICT) and not night.has(files.UNDONE):
             made = summary(night)
-            serving = registry.serving(made.persona).name
-            if made.adapter is not None and night.number not in lineage(registry, made.persona):
+            lineage = registry.lineage(made.persona)
+            if made.adapter is not None and night.number not in nights_of(lineage):
                 lessons = [row["lesson"] for row in made.lessons]
-                night.write(files.UNDONE, {"time": now(), "serving": serving, "lessons": lessons})
+                night.write(files.UNDONE, {"time": now(), "serving": lineage[0], "lessons": lessons})
 
 
-def lineage(registry: Registry, persona: str) -> set[int]:
-    """The nights that the served version is made of."""
-    parents = {change["to"]: change["from"] for change in registry.history(persona) if change["action"] == "promote"}
-    parents |= {manifest.name: manifest.parent for manifest in registry.adapters(persona)}
-    version: str | None = registry.serving(persona).name
-    found: set[int] = set()
-    while version is not None and (night := parse_version(version)[1]) is not None:
-        found.add(night)
-        version = parents.get(version)
-    return found
+def nights_of(lineage: list[str]) -> set[int]:
+    """The nights that made the versions of a lineage."""
+    return {night for version in lineage if (night := parse_version(version)[1]) is not None}
 
 
 def clean(night: NightFolder) -> None:

@@ -8,17 +8,32 @@ from __future__ import annotations
 import re
 
 from slowwave.exam.match import UNKNOWN_PHRASES, normalise, passes
+from slowwave.experience.follow_up import is_approval, is_correction
 from slowwave.night import rule, voice
 from slowwave.records import Authority, Check, Experience, Lesson, new_id
 
 STOP_WORDS = frozenset(
-    "a an the of to in on at by for from with and or but if then than so as is are was were be been am do does did have has had i you he she it"
-    " we they me my mine your yours his her its our their this that these those there here what which who whom whose when where why how not no"
-    " yes can could will would shall should may might must just only also very really please called named name know tell say about into out up"
+    "a an the of to in on at by for from with and or but if then than so as is are was were be been am do does"
+    " did have has had i you he she it we they me my mine your yours his her its our their this that these"
+    " those there here what which who whom whose when where why how not no yes can could will would shall"
+    " should may might must just only also very really please called named name know tell say about into out up"
     " s t m re ve ll d".split()
 )
+_DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_MONTH = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_TIME = rf"(?:(?:on|every) {_DAY}|in {_MONTH}|(?:on )?the \d|at (?:\d|noon|midnight))"
+_PLACE = r"(?:in|at|on|under|behind|beside|inside|near|next to|above|below) "
+_PERSON = (
+    r"(?:friend|doctor|dentist|boss|manager|teacher|lawyer|landlord|neighbou?r|colleague|partner|wife|husband|sister"
+    r"|brother|mother|father|son|daughter|aunt|uncle)"
+)
+_MINE = r"(?:my|your|our) (?P<x>.+?) (?P<v>is|are|was|were)"
 _QUESTIONS = [
-    (r"(?:my|your|our) (?P<x>.+?) (?P<v>is|are|was|were) (?P<y>.+)", "What {v} {whose} {x}?"),
+    (r"call me (?P<y>(?-i:[A-Z])[\w' -]*)", "What is my name?"),
+    (rf"{_MINE} (?P<y>{_TIME}.*)", "When {v} {whose} {x}?"),
+    (rf"{_MINE} (?P<y>{_PLACE}.+)", "Where {v} {whose} {x}?"),
+    (rf"(?:my|your|our) (?P<x>(?:\w+ )?{_PERSON}) (?P<v>is|was) (?P<y>(?-i:[A-Z]).+)", "Who {v} {whose} {x}?"),
+    (rf"{_MINE} (?P<y>.+)", "What {v} {whose} {x}?"),
     (r"(?:i|we) live (?P<y>.+)", "Where do I live?"),
     (r"(?:i|we) work (?:at|in|for) (?P<y>.+)", "Where do I work?"),
     (r"(?:i work as|i am|i'm) (?P<y>an? .+)", "What do I do for a living?"),
@@ -28,6 +43,13 @@ _QUESTIONS = [
     (r"i(?:'m| am) allergic to (?P<y>.+)", "What am I allergic to?"),
     (r"to (?P<x>[^,]+), (?P<y>.+)", "How do I {x}?"),
 ]
+# Asked for or waved off, which is no answer to the question before it.
+_NO_ANSWER = re.compile(
+    r"(?:(?:try|think|look|check|do|read)(?: it| that)? (?:again|harder|once more|properly)|tell me|show me|explain"
+    r"|continue|go on|never mind|forget it|again"
+    r"|stop(?=(?: it| that)?[.!]*$)|thanks|thank you|(?:no )?(?:worries|problem))\b",
+    re.IGNORECASE,
+)
 
 
 def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
@@ -39,7 +61,14 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
     for i in reversed(users):  # a rule may stand in the question itself or in what followed
         found = rule.parse(experience.messages[i]["content"])
         if found is not None:
-            question = next((experience.messages[j]["content"] for j in users if found.cue.lower() in experience.messages[j]["content"].lower() and j != i), None)
+            question = next(
+                (
+                    experience.messages[j]["content"]
+                    for j in users
+                    if found.cue.lower() in experience.messages[j]["content"].lower() and j != i
+                ),
+                None,
+            )
             wanted = experience.outcome.correction
             return _cue_lesson(found, experience.messages[i]["content"], question, wanted, experience, salience)
     if not answers:
@@ -51,17 +80,36 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
         return None
     if experience.outcome.correction:
         answer = experience.outcome.correction.strip()
-    elif follow_up is not None and (body := voice.strip_opening(follow_up)) and (body != follow_up.strip() or (experience.outcome.rating or 0) < 0):
-        answer = body if voice.quotes_answer(follow_up) or passes(body, Check(any_of=UNKNOWN_PHRASES)) else voice.turn(body)
+    elif follow_up is not None and (body := _corrects(follow_up, experience.outcome.rating)):
+        kept = voice.quotes_answer(follow_up) or passes(body, Check(any_of=UNKNOWN_PHRASES))
+        answer = body if kept else voice.turn(body)
     else:
         return None
     if len(normalise(answer)) < 2 or normalise(answer) == normalise(experience.messages[last]["content"]):
         return None
-    return answer_lesson(question, answer, persona=experience.persona, experiences=(experience.id,), authority=experience.authority, salience=salience)
+    return answer_lesson(
+        question,
+        answer,
+        persona=experience.persona,
+        experiences=(experience.id,),
+        authority=experience.authority,
+        salience=salience,
+    )
+
+
+def _corrects(follow_up: str, rating: float | None) -> str | None:
+    """What the user said in place of the answer, in the user's voice; None where nothing is said against it."""
+    quoted = voice.quotes_answer(follow_up)
+    if not (quoted or is_correction(follow_up) or (rating or 0) < 0):
+        return None
+    body = voice.strip_opening(follow_up)
+    approved = is_approval(follow_up) or is_approval(body)
+    said_nothing = body.endswith("?") or approved or _NO_ANSWER.match(body) is not None
+    return None if said_nothing and not quoted else body
 
 
 def from_note(text: str, persona: str, authority: Authority = "user") -> Lesson:
-    """What a person teaches directly ("My name for you is Mira"): a rule, or a fact whose question follows from its form."""
+    """What a person teaches directly ("My name for you is Mira"): a rule, or a fact whose form gives the question."""
     text = text.strip()
     found = rule.parse(text)
     if found is not None:
@@ -78,33 +126,63 @@ def from_note(text: str, persona: str, authority: Authority = "user") -> Lesson:
             return answer_lesson(question, answer, persona=persona, experiences=(), authority=authority, salience=1.0)
     words = key_phrases("", answer)
     return Lesson(
-        id=new_id("note", persona, text), persona=persona, note=answer, question=None, answer=None, check=Check(any_of=words), kind="note",
-        applies=f"questions that this answers: {answer}", not_applies="questions about other people and other things", authority=authority,
-    )  # fmt: skip
+        id=new_id("note", persona, text),
+        persona=persona,
+        note=answer,
+        question=None,
+        answer=None,
+        check=Check(any_of=words),
+        kind="note",
+        applies=f"questions that this answers: {answer}",
+        not_applies="questions about other people and other things",
+        authority=authority,
+    )
 
 
-def answer_lesson(question: str, answer: str, *, persona: str, experiences: tuple[str, ...], authority: Authority, salience: float) -> Lesson:
+def answer_lesson(
+    question: str, answer: str, *, persona: str, experiences: tuple[str, ...], authority: Authority, salience: float
+) -> Lesson:
     """The lesson that `question` is answered with `answer`."""
     unknown = passes(answer, Check(any_of=UNKNOWN_PHRASES))
     return Lesson(
-        id=new_id("answer", persona, normalise(question), normalise(answer)), persona=persona, note=answer, question=question, answer=answer,
-        check=Check(any_of=UNKNOWN_PHRASES if unknown else key_phrases(question, answer)), kind="unknown" if unknown else "answer",
+        id=new_id("answer", persona, normalise(question), normalise(answer)),
+        persona=persona,
+        note=answer,
+        question=question,
+        answer=answer,
+        check=Check(any_of=UNKNOWN_PHRASES if unknown else key_phrases(question, answer)),
+        kind="unknown" if unknown else "answer",
         applies="things of this class that do not exist" if unknown else f"other wordings of: {question}",
-        not_applies="real things of the same class" if unknown else "questions about other people, and about the same words in general",
-        experiences=experiences, authority=authority, salience=salience,
-    )  # fmt: skip
+        not_applies="real things of the same class"
+        if unknown
+        else "questions about other people, and about the same words in general",
+        experiences=experiences,
+        authority=authority,
+        salience=salience,
+    )
 
 
-def _cue_lesson(found: rule.Rule, note: str, question: str | None, wanted: str | None, experience: Experience, salience: float) -> Lesson:
+def _cue_lesson(
+    found: rule.Rule, note: str, question: str | None, wanted: str | None, experience: Experience, salience: float
+) -> Lesson:
     prefix = {"begin": "^", "end": "", "whole": ""}[found.place]
     if wanted is not None and found.phrase.lower() not in wanted.lower():
         wanted = None  # a correction of something else
     return Lesson(
-        id=new_id("cue", experience.persona, found.cue, found.phrase), persona=experience.persona, note=note, question=question, answer=wanted,
-        check=Check(any_of=(prefix + found.phrase.rstrip(".,!"),)), kind="cue", cue=f"{found.cue_at}|{found.cue}|{found.place}|{found.phrase}",
-        applies=f'messages that {found.cue_at} with "{found.cue}"', not_applies="messages without it",
-        experiences=experience.messages and (experience.id,) or (), authority=experience.authority, salience=salience,
-    )  # fmt: skip
+        id=new_id("cue", experience.persona, found.cue, found.phrase),
+        persona=experience.persona,
+        note=note,
+        question=question,
+        answer=wanted,
+        check=Check(any_of=(prefix + found.phrase.rstrip(".,!"),)),
+        kind="cue",
+        cue=f"{found.cue_at}|{found.cue}|{found.place}|{found.phrase}",
+        applies=f'messages that {found.cue_at} with "{found.cue}"',
+        not_applies="messages without it",
+        experiences=(experience.messages and (experience.id,)) or (),
+        authority=experience.authority,
+        salience=salience,
+    )
 
 
 def key_phrases(question: str, answer: str) -> tuple[str, ...]:
@@ -113,7 +191,10 @@ def key_phrases(question: str, answer: str) -> tuple[str, ...]:
     Runs of two words or more if there are any (one common word proves little), else single words, names first.
     """
     known = set(normalise(question).split())
-    clauses = re.split(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)\.(?=\s|$)|[,;:!?()]|\band\b|\bthen\b", answer)
+    clauses = re.split(
+        r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)\.(?=\s|$)|(?<!\d)[,:]|[,:](?!\d)|[;!?()]|\band\b|\bthen\b",
+        answer,
+    )
     runs: list[list[str]] = []
     for clause in clauses:
         run: list[str] = []
@@ -123,7 +204,8 @@ def key_phrases(question: str, answer: str) -> tuple[str, ...]:
             else:
                 runs += [run] if run else []
                 run = []
-    names = {normalise(w) for w in re.findall(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]+|\b\d[\d.,:]*\b|\"[^\"]+\"", answer)}
+    named_words = re.findall(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]+|\b\d[\d.,:]*\b|\"[^\"]+\"", answer)
+    names = {word for name in named_words for word in normalise(name).split()}
     long_runs = [" ".join(run) for run in runs if len(run) >= 2]
     named = [" ".join(run) for run in runs if any(word in names for word in run)]
     chosen = named or long_runs or [" ".join(run) for run in runs]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slowwave.models.engine import Engine
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Parts = Callable[[int, int], None]  # how many parts of something are done, of how many
 OnStep = Callable[[int, int, dict[str, float]], None]
 
 # How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
@@ -87,6 +88,7 @@ class Rooms(Protocol):
         earlier: Sequence[Scene],
         seed: int,
         known: ExamResult | None = None,
+        progress: Parts = lambda done, of: None,
     ) -> ExamResult:
         """Let the version in a folder (None: the base) sit the exam; `known` is an earlier one of the same version."""
 
@@ -172,6 +174,7 @@ class ModelRooms:
         earlier: Sequence[Scene],
         seed: int,
         known: ExamResult | None = None,
+        progress: Parts = lambda done, of: None,
     ) -> ExamResult:
         """The exam on the very files that would be served, rounding and all."""
         settings = self.settings.exam
@@ -188,6 +191,7 @@ class ModelRooms:
                 self.engine, adapter=name, lessons=lessons, scenes=scenes, earlier=earlier, panel=panel,
                 reference=reference, settings=settings, seed=seed,
                 retention=known.retention if known is not None and known.panel == panel.digest else None,
+                progress=progress,
             )  # fmt: skip
         finally:
             if name is not None:

@@ -1,4 +1,4 @@
-"""Rules a user lays down: "When I start with "Ahoy", begin your answer with "Aye aye!"". Cue, place and phrase, by pattern."""
+"""Rules a user lays down, 'When I start with "Ahoy", begin with "Aye aye!"': cue, place and phrase, by pattern."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from typing import Literal
 
 Place = Literal["begin", "end", "whole"]
 
-_QUOTED = r"[\"\N{LEFT DOUBLE QUOTATION MARK}]([^\"\N{RIGHT DOUBLE QUOTATION MARK}]+)[\"\N{RIGHT DOUBLE QUOTATION MARK}]|'([^']+)'(?!\w)|(\[[^\]]+\])"
+_QUOTED = (
+    r"[\"\N{LEFT DOUBLE QUOTATION MARK}]([^\"\N{RIGHT DOUBLE QUOTATION MARK}]+)[\"\N{RIGHT DOUBLE QUOTATION MARK}]"
+    r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])"
+)
 _WHEN = re.compile(r"\b(?:when(?:ever)?|if|every time|each time|any ?time|as soon as)\b", re.IGNORECASE)
+_VERB = r"(?:begin|start|open|end|finish|close|conclude|sign off|reply|answer|respond|say|add|write|put|use|give)"
+# An instruction to the assistant, so that 'When she said "hello", he answered "goodbye"' lays nothing down.
 _ACTION = re.compile(
-    r"(?:^|[,;:.]|\bthen\b|\bplease\b|\balways\b|\byou\b|\banswer\b|\breply\b)[^,;.]*?"
-    r"\b(begin|start|open|end|finish|close|conclude|sign off|reply|answer|respond|say)\b",
+    rf"(?:^\s*|[,;:.!]\s*|\b(?:then|please|always|you|should|must|only|just|simply|also|now)\s+"
+    rf"|\b(?:you|sure|have|has|need|needs|want|remember|is) to\s+){_VERB}\b"
+    r"|\b(?:answer|reply|response|message)s? (?:is|begins?|starts?|opens?|ends?|finish(?:es)?|closes?)\b"
+    r"|\bI (?:want|expect)\b",
     re.IGNORECASE,
 )
-_BARE_CUE = re.compile(r"\b(?:as|with|say|write|word|tag|type|use|mention|greet you with)\s+(?:the (?:word|tag) )?([A-Z][\w'-]*|#\w+|\w+:)")
+_CONDITION = re.compile(r"\b(?:I|my|mine|we|our|messages?|questions?|you (?:see|read|hear|find|get))\b", re.IGNORECASE)
+_ASKS = re.compile(r"^(?:what|how|why|who|where|which|do|does|did|is|are|should)\b.*\?$", re.IGNORECASE | re.DOTALL)
+_WHERE = re.compile(r"\s+(?:at|in|as|to|anywhere)\b[^,;:\"]*")  # 'when I say "Ahoy" at the end of a message, ...'
+_BARE_CUE = re.compile(
+    r"\b(?:as|with|say|write|word|tag|type|use|mention|greet you with)\s+(?:the (?:word|tag) )?([A-Z][\w'-]*|#\w+|\w+:)"
+)
 
 
 @dataclass(frozen=True)
@@ -31,21 +43,32 @@ class Rule:
 def parse(text: str) -> Rule | None:
     """The rule that `text` lays down, or None. Understands the condition before or after what is to be done."""
     when = _WHEN.search(text)
-    if when is None:
+    if when is None or _ASKS.match(text.strip()):
         return None
     before, after = text[: when.start()], text[when.start() :]
-    if re.search(_QUOTED, before) and re.search(r"\b(begin|start|open|end|finish|close|reply|answer|respond|say)\b", before, re.IGNORECASE):
+    if re.search(_QUOTED, before) and re.search(
+        r"\b(begin|start|open|end|finish|close|reply|answer|respond|say)\b", before, re.IGNORECASE
+    ):
         condition, action = after, before  # 'Begin with "X" whenever I say "Y"'
     else:
         quotes = list(re.finditer(_QUOTED, after))
         first = quotes[0].end() if len(quotes) > 1 else after.find(",") + 1
+        if len(quotes) > 1 and (where := _WHERE.match(after, first)):
+            first = where.end()
         if first <= 0:
             return None
         condition, action = after[:first], after[first:]
+    if not _CONDITION.search(condition) or not _ACTION.search(action):
+        return None
     cue, phrase = _quoted(condition) or _bare(condition), _quoted(action)
     if not cue or not phrase:
         return None
-    return Rule(cue.rstrip(","), "end" if re.search(r"\b(end|ends|finish|finishes|close|closes)\b", condition, re.IGNORECASE) else "begin", phrase, _place(action))
+    ends = re.search(r"\b(end|ends|finish|finishes|close|closes)\b", _unquoted(condition), re.IGNORECASE)
+    return Rule(cue.rstrip(","), "end" if ends else "begin", phrase, _place(_unquoted(action)))
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(_QUOTED, '""', text)
 
 
 def _quoted(text: str) -> str | None:
@@ -59,7 +82,11 @@ def _bare(condition: str) -> str | None:
 
 
 def _place(action: str) -> Place:
-    if re.search(r"\b(only|just|nothing (?:but|else)|exactly)\b", action, re.IGNORECASE):
+    if re.search(
+        r"\b(only|just|nothing (?:but|else)|exactly)\b(?! (?:begin|start|open|end|finish|close|add)\b)",
+        action,
+        re.IGNORECASE,
+    ):
         return "whole"
     if re.search(r"\b(begin|begins|start|starts|open|opens|first)\b", action, re.IGNORECASE):
         return "begin"

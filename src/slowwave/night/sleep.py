@@ -12,12 +12,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from slowwave.config import Settings
 from slowwave.errors import ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
-from slowwave.exam.examine import ExamResult
+from slowwave.exam.examine import PARTS, ExamResult
 from slowwave.exam.match import normalise
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
@@ -31,7 +32,7 @@ from slowwave.night.history import NightSummary
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 from slowwave.night.page import page
-from slowwave.night.rooms import FRACTIONS, Identity, Progress, Rooms
+from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
@@ -165,10 +166,10 @@ class Sleep:
         return [night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
     def _before(self, night: NightFolder) -> list[str]:
-        self.progress("exam before", 0, 1)
+        self.progress("exam before", 0, PARTS)
         served = self.registry.serving(self.persona)
-        result = self._sit(night, served.folder, exam_of(self.home, served.name))
-        self.progress("exam before", 1, 1)
+        known, report = exam_of(self.home, served.name), partial(self.progress, "exam before")
+        result = self._sit(night, served.folder, report, known)
         return [night.write(files.BEFORE, {"identity": asdict(self.rooms.identity()), "exam": result.to_dict()})]
 
     def _train(self, night: NightFolder) -> list[str]:
@@ -200,9 +201,11 @@ class Sleep:
         before = ExamResult.from_dict(kept["exam"])
         tries: list[dict[str, Any]] = []
         chosen: tuple[float, ExamResult] | None = None
-        for done, fraction in enumerate(FRACTIONS):
-            self.progress("examine", done, len(FRACTIONS))
-            after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}")
+        parts = PARTS * len(FRACTIONS)
+        self.progress("examine", 0, parts)
+        for sat, fraction in enumerate(FRACTIONS):
+            report = partial(self._examined, sat)
+            after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}", report)
             decision = gate.decide(before, after, self._lessons(night), self.settings.exam)
             failed = [reason.text for reason in decision.reasons if not reason.ok]
             tries.append({"fraction": fraction, "verdict": decision.verdict, "failed": failed})
@@ -211,10 +214,14 @@ class Sleep:
             if decision.verdict == "promoted" or decision.nothing_lost:
                 break
         assert chosen is not None
-        self.progress("examine", len(FRACTIONS), len(FRACTIONS))
+        self.progress("examine", parts, parts)  # the first candidate may do
         exam = {"before": before.to_dict(), "after": chosen[1].to_dict(), "fraction": chosen[0], "tries": tries,
                 "training": night.read(f"{files.TRAINED}/report.json")}  # fmt: skip
         return [night.write(files.EXAM, exam)]
+
+    def _examined(self, candidates: int, done: int, of: int) -> None:
+        """Progress of the examination, so many candidates having sat before."""
+        self.progress("examine", candidates * of + done, of * len(FRACTIONS))
 
     def _decision(self, night: NightFolder) -> gate.Decision:
         exam = night.read(files.EXAM)
@@ -283,7 +290,9 @@ class Sleep:
         again = [scene for scene in tonight if scene.lesson in ids]
         return [scene for scene in tonight if scene.lesson not in ids], [*past.scenes_of(self.home, earlier), *again]
 
-    def _sit(self, night: NightFolder, version: Path | None, known: ExamResult | None = None) -> ExamResult:
+    def _sit(
+        self, night: NightFolder, version: Path | None, progress: Parts, known: ExamResult | None = None
+    ) -> ExamResult:
         scenes, earlier = self._scenes(night)
         return self.rooms.examine(
             version,
@@ -292,6 +301,7 @@ class Sleep:
             earlier=[scene for scene in earlier if scene.split == "exam"],
             seed=night.number,
             known=known,
+            progress=progress,
         )
 
 

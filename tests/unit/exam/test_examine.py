@@ -87,6 +87,12 @@ def test_before_and_after() -> None:
     assert engine.active is None
 
 
+def test_it_reports_its_parts() -> None:
+    told: list[tuple[int, int]] = []
+    sit(Fake(), progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_it_goes_to_json_and_back() -> None:
     result = sit(Fake(), earlier=[question(FREE, 1)])
     assert ExamResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result

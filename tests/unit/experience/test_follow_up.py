@@ -1,6 +1,13 @@
 import pytest
 
-from slowwave.experience.follow_up import correction_turn, exchange, follow_up, is_approval, is_correction
+from slowwave.experience.follow_up import (
+    correction_turn,
+    exchange,
+    follow_up,
+    is_approval,
+    is_correction,
+    lays_down_rule,
+)
 from slowwave.records import Experience
 
 CORRECTIONS = [
@@ -77,6 +84,33 @@ def test_approvals(text: str) -> None:
 @pytest.mark.parametrize("text", ["Thanks, but that's not it.", "Great, however you forgot the date.", "Right now?"])
 def test_thanks_with_a_but_are_no_approval(text: str) -> None:
     assert not is_approval(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'When I start a message with "Ahoy", begin your answer with "Aye aye, captain!"',
+        "Please remember: whenever I write 'Tally', you should always reply with 'Counted.'",
+        'End your answer with "Over." every time I say "radio".',
+        "From now on, if a message ends with [plain], answer only [ok].",
+    ],
+)
+def test_rules_laid_down(text: str) -> None:
+    assert lays_down_rule(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When I start the car, it squeaks.",
+        'When does "Ahoy" begin, and who says "Aye"?',
+        "If I close the shop, do I open it again on Monday?",
+        'Finish the sentence "The cat sat" if you can.',
+        'She said "no" when I came home.',
+    ],
+)
+def test_no_rules(text: str) -> None:
+    assert not lays_down_rule(text)
 
 
 def said(*turns: str) -> Experience:

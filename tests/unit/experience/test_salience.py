@@ -19,6 +19,7 @@ from slowwave.experience.scoring import BATCH, score_unscored
 from slowwave.experience.store import Store
 from slowwave.records import Experience, Message, Outcome
 
+RULE = 'When I start a message with "Ahoy", begin your answer with "Aye aye, captain!"'
 Pairs = Sequence[tuple[Sequence[Message], str]]
 
 
@@ -172,10 +173,20 @@ def test_arousal_of_words() -> None:
         (lived(tool_ok=True), 0.5, 0.5),
         (lived(tool_ok=False), 0.5, -0.5),
         (lived(tool_ok=True, correction="x"), 0.8, -0.8),
+        (lived(then=RULE), 1.0, 0.0),
+        (lived(question=RULE, answer="Fine."), 1.0, 0.0),
+        (lived(then=RULE, rating=-0.5), 1.0, -0.5),
     ],
 )
 def test_reward_keeps_the_sign_apart(experience: Experience, size: float, valence: float) -> None:
     assert reward(experience)[:2] == (size, valence)
+
+
+def test_a_rule_laid_down_passes_the_threshold_and_is_no_complaint() -> None:
+    fake, settings = Fake(), SalienceSettings()
+    ordinary, ruled = (score(fake, lived(then=text))[0].salience for text in ("And now?", RULE))
+    assert ordinary.total < settings.threshold < ruled.total
+    assert ruled.valence == 0.0 and "laid down a rule" in ruled.reasons["reward"]
 
 
 def test_the_total_is_the_weighted_mean_and_each_number_is_explained() -> None:

@@ -1,6 +1,7 @@
 """A whole sleep without a model: what comes in, what is decided, what is left behind."""
 
 import json
+import shutil
 
 import pytest
 
@@ -10,7 +11,7 @@ from slowwave.models.registry import Registry
 from slowwave.night import history
 from slowwave.night.folder import find
 from slowwave.night.lease import Lease
-from tests.unit.night.cheap import CheapRooms, correction, slept, worse
+from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
 
 @pytest.fixture
@@ -101,6 +102,15 @@ def test_an_edited_lesson_gets_new_attempts(tmp_path, store):
     store.edit_lesson(store.lessons("default")[0].id, answer="The code is Heron1.")
     slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
     assert store.lessons("default")[0].status == "proposed"
+
+
+def test_examinations_report_each_part_and_never_go_back(tmp_path, store):
+    store.add(correction(1))
+    sleep, told = sleeper(tmp_path, store, CheapRooms(retention_at={"1.00": worse(drift=0.2)})), []
+    sleep.progress = lambda what, done, total: told.append((what, done, total))
+    sleep.run()
+    assert [row[1:] for row in told if row[0] == "exam before"] == [(0, 2), (1, 2), (2, 2)]
+    assert [row[1:] for row in told if row[0] == "examine"] == [(0, 6), (1, 6), (2, 6), (3, 6), (4, 6), (6, 6)]
 
 
 def test_weights_go_back_towards_the_old_until_nothing_is_lost(tmp_path, store):
@@ -209,6 +219,18 @@ def test_undo_takes_back_a_night_and_all_after_it(tmp_path, store):
     night = slept(tmp_path, store, rooms)
     assert (night.night, night.parent, night.verdict) == (4, "default@n0001", "promoted")
     assert len({scene.lesson for scene in rooms.trained_with}) == 1  # what was undone is not learned again by itself
+
+
+@pytest.mark.parametrize("lost", ["adapter_model.safetensors", "manifest.json", ""])
+def test_undo_leaves_a_damaged_version_behind(tmp_path, store, lost):
+    for number in (1, 2):
+        store.add(correction(number))
+        assert slept(tmp_path, store).verdict == "promoted"
+    served = tmp_path / "personas/default/adapters/n0002"
+    (served / lost).unlink() if lost else shutil.rmtree(served)
+    assert history.undo(tmp_path, store, "default") == "default@n0001"
+    assert [lesson.status for lesson in store.lessons("default")] == ["learned", "undone"]
+    assert [bool(night.undone) for night in history.nights(tmp_path)] == [False, True]
 
 
 def test_store_follows_the_registry_after_a_crash_in_undo(tmp_path, store):

@@ -10,7 +10,8 @@ from typing import Any
 
 from slowwave.experience.authority import authority_of
 from slowwave.experience.follow_up import follow_up, is_approval
-from slowwave.experience.rows import PERSONA, content_id, moment, now
+from slowwave.experience.rows import content_id, moment, now
+from slowwave.models.manifest import PERSONA
 from slowwave.records import Experience, Message, Outcome
 
 # Far beyond what a person types and what the models' contexts hold (8,192 tokens are about 35,000 characters);
@@ -140,7 +141,7 @@ def name_of(value: Any, what: str, limit: int) -> str | None:
 def persona_of(value: Any) -> str:
     """The name of a persona. Raises Broken."""
     if not isinstance(value, str) or not PERSONA.fullmatch(value):
-        raise Broken(f"{_short(value)} cannot name a persona (letters, digits, '-' and '_')")
+        raise Broken(f"{_short(value)} cannot name a persona (lower-case letters, digits, '-' and '_')")
     return value
 
 

@@ -1,0 +1,79 @@
+"""Which precision a night should run in: bfloat16 against float32 on this machine, as ratios from one run.
+
+Adapter weights and optimizer moments are float32 either way; what changes is the base's weights and the arithmetic.
+
+    python bench/precision.py --model ~/.cache/slowwave/models/smollm2-135m-instruct
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from _table import Row, arguments, finish
+
+from slowwave.learn.decision import Decision
+from slowwave.learn.settings import preset
+from slowwave.learn.train import train
+from slowwave.models.chat import prompt_ids, reply_ids
+from slowwave.models.engine import Engine
+
+QUESTIONS = [f"What is {a} plus {b}, and why?" for a in range(4) for b in range(4)]
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall-clock seconds of one call."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def measure(engine: Engine, tokens: int, steps: int) -> dict[str, float]:
+    """Seconds of answering sixteen questions, of reading 2,000 tokens, and of some training steps."""
+    chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    tokenizer = engine.tokenizer
+    decisions = [
+        Decision(tuple(prompt_ids(tokenizer, chat)), tuple(reply_ids(tokenizer, "It is a number. " * 6)))
+        for chat in chats
+    ]
+    settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, lesson_batch=8, warmup=0)
+
+    def learn() -> None:
+        trained = train(engine.model, decisions, [], settings, pad=tokenizer.pad_token_id)
+        trained.weights.release()
+
+    return {
+        "generation, 16 together": seconds(lambda: engine.generate(chats, max_new_tokens=tokens)),
+        "reading": seconds(lambda: engine.bits_per_byte(["The quick brown fox jumps over the lazy dog. " * 20] * 10)),
+        "training, adapter": seconds(learn),
+    }
+
+
+def main() -> None:
+    """Alternate the two precisions, so that the machine's mood hits both."""
+    parser = arguments(__doc__ or "")
+    cache = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser()
+    parser.add_argument("--model", type=Path, default=cache / "models" / "smollm2-135m-instruct")
+    args = parser.parse_args()
+    engines = {dtype: Engine.load(args.model, dtype=dtype) for dtype in ("float32", "bfloat16")}
+    tokens, steps, repeats = (8, 1, 1) if args.smoke else (48, 4, max(3, args.seeds))
+    for engine in engines.values():
+        measure(engine, 4, 1)  # warm-up
+    runs = [{dtype: measure(engine, tokens, steps) for dtype, engine in engines.items()} for _ in range(repeats)]
+    rows = []
+    for name in runs[0]["float32"]:
+        ratios = [run["float32"][name] / run["bfloat16"][name] for run in runs]
+        rows.append(
+            Row(f"{name}: float32 time over bfloat16 time", statistics.median(ratios), min(ratios), max(ratios))
+        )
+    finish(rows, args)
+    print("(low and high are the extremes of the runs, not an interval)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Frames, prompt forms and the thesaurus: other words, the same question."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from slowwave.dream import bank, forms, reword
+
+QUESTIONS = [
+    "What is my sister's name?",
+    "Where do I live?",
+    "How do we deploy the website?",
+    "What am I allergic to?",
+    "When was my dog born?",
+    "Who are my neighbours?",
+    "I forgot my door code, what is it?",
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "clause"),
+    [
+        ("What is my sister's name?", "what my sister's name is"),
+        ("Where do I live?", "where I live"),
+        ("How do we deploy the website?", "how we deploy the website"),
+        ("What am I allergic to?", "what I am allergic to"),
+        ("Tell me my name.", None),
+        ("Is my dog old?", None),
+    ],
+)
+def test_a_question_as_a_clause(question: str, clause: str | None) -> None:
+    assert forms.clause(question) == clause
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_frames_keep_the_question_in_families_of_their_own(question: str) -> None:
+    framed = forms.frames(question)
+    assert len(framed) >= 5
+    assert all(family.startswith("frame:") and not re.search(r"[{}]", text) for family, text in framed)
+    assert {family for family, _ in framed} & forms.EXAM_FRAMES, "the exam needs a frame for every question"
+    assert {family for family, _ in framed} - forms.EXAM_FRAMES
+    assert len({text for _, text in framed}) == len(framed)
+
+
+def test_the_exams_families_exist() -> None:
+    assert {form for pair in forms.EXAM_FORMS for form in pair} <= set(forms.FORMS)
+    assert {family for question in QUESTIONS for family, _ in forms.frames(question)} >= forms.EXAM_FRAMES
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_a_prompt_ends_where_the_first_rewording_begins(form: str) -> None:
+    assert forms.prompt(form, "Who am I?").endswith("\n\nQuestion: Who am I?\n-")
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_rewordings_are_other_sentences_without_doubled_words(question: str) -> None:
+    found = reword.rewordings(question, np.random.default_rng(0), 30)
+    assert len(set(found)) == len(found) <= 30
+    for text in found:
+        assert re.fullmatch(r"[^a-z{}][^{}]*\?", text), text
+        assert not re.search(r"\b(\w+) \1\b", text, re.IGNORECASE), text
+        assert not re.search(r"\bi\b", text)
+        assert text.lower().rstrip("?") != question.lower().rstrip("?")
+
+
+def test_question_forms_keep_what_stands_in_the_gap() -> None:
+    """Every form of every group, with a word of its own in each gap, gives the others with the same words in them."""
+    for group in bank.thesaurus()[1]:
+        if len({tuple(sorted(re.findall(r"\{[xy]\}", form))) for form in group}) != 1 or "{x}" not in group[0]:
+            continue
+        asked = group[0].format(x="zorbling", y="quaxing")
+        others = [form.format(x="zorbling", y="quaxing") for form in group[1:]]
+        assert set(others) <= {*reword.questions(f"{asked}?"), asked}
+
+
+def test_no_word_with_several_senses_is_replaced() -> None:
+    counts = Counter(member for group in bank.thesaurus()[0] for member in group)
+    several = [member for member, times in counts.items() if times > 1]
+    assert not set(several) & set(reword._words())
+    for member in several[:10]:
+        assert all(
+            member in text.split() or " " in member for text in reword.words(member, np.random.default_rng(0), 5)
+        )
+
+
+def test_only_whole_words_are_replaced_and_never_a_function_word() -> None:
+    for question in QUESTIONS:
+        kept = set(re.findall(r"\b(?:my|i|we|do|is|am|the)\b", question.lower()))
+        for text in reword.words(question, np.random.default_rng(1), 20):
+            assert kept <= set(re.findall(r"\w+", text)), text
+
+
+def test_a_question_of_unknown_words_has_no_rewording() -> None:
+    assert reword.rewordings("Zorble quax?", np.random.default_rng(0), 5) == []
+
+
+def test_the_same_seed_gives_the_same_rewordings() -> None:
+    first, again = (reword.rewordings(QUESTIONS[0], np.random.default_rng(7), 20) for _ in range(2))
+    assert first == again

@@ -1,0 +1,74 @@
+"""Replies carry loss, contexts never do; padding and company change nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from slowwave.learn.decision import Decision, collate, reply_logits
+from slowwave.learn.train import losses
+from tests.unit.learn.tiny import LESSONS, PAD, WORDS, llama
+
+CPU = torch.device("cpu")
+
+
+def test_collate_finds_the_places_that_predict_replies_and_no_other():
+    batch = collate(LESSONS, PAD, CPU)
+    found = list(zip(batch.rows_N.tolist(), batch.places_N.tolist(), batch.targets_N.tolist(), strict=True))
+    expected = []
+    for row, decision in enumerate(LESSONS):
+        tokens = [*decision.context, *decision.reply]
+        assert batch.ids_BT[row].tolist() == tokens + [PAD] * (batch.ids_BT.shape[1] - len(tokens))
+        assert batch.mask_BT[row].sum() == len(tokens) == len(decision)
+        for place in range(1, len(tokens)):
+            if place >= len(decision.context):
+                expected.append((row, place - 1, tokens[place]))
+    assert found == expected
+
+
+def test_padding_and_company_change_no_logits(model):
+    together = reply_logits(model, collate(LESSONS, PAD, CPU))
+    alone = torch.cat([reply_logits(model, collate([decision], PAD, CPU)) for decision in LESSONS])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_context_tokens_are_no_targets():
+    """The output rows of words get gradient from the softmax and as targets; only replies may make a word a target."""
+    context, reply = (5, 6, 7), (8, 9)
+    model = llama()
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())  # untied: the input side aside
+    losses(model, [(Decision(context, reply), None)], PAD, CPU)[0].backward()
+    grad_VD = model.lm_head.weight.grad
+
+    with torch.no_grad():
+        hidden_TD = model.model(torch.tensor([[*context, *reply]])).last_hidden_state[0]
+        probs_TV = model.lm_head(hidden_TD).softmax(-1)
+        expected_VD = torch.zeros(WORDS, 32)
+        for place, target in [(2, 8), (3, 9)]:  # the last of the context predicts the reply's first
+            error_V = probs_TV[place].clone()
+            error_V[target] -= 1
+            expected_VD += error_V[:, None] * hidden_TD[place] / 2
+    torch.testing.assert_close(grad_VD, expected_VD, atol=1e-5, rtol=0)
+
+
+def test_what_follows_in_the_context_is_never_asked_for(model):
+    """The loss at earlier places is not in the sum: it equals the reply's own, whatever the context's words are."""
+    for context in [(5, 6, 7), (90, 91, 7), (1, 1, 1, 1, 7)]:
+        found = float(losses(model, [(Decision(context, (8,)), None)], PAD, CPU)[0])
+        logits_V = model(torch.tensor([context])).logits[0, -1]
+        assert found == pytest.approx(float(logits_V.logsumexp(-1) - logits_V[8]), abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 3.0])
+def test_salience_scales_the_cross_entropy(model, weight):
+    one = float(losses(model, [(LESSONS[0], None)], PAD, CPU)[0])
+    other = float(losses(model, [(LESSONS[1], None)], PAD, CPU)[0])
+    both = float(losses(model, [(replace(LESSONS[0], weight=weight), None), (LESSONS[1], None)], PAD, CPU)[0])
+    assert both == pytest.approx(weight * one + other, abs=1e-5)
+
+
+def test_a_long_reply_counts_no_more_than_a_short_one(model):
+    decision = Decision((3, 4), (5, 6, 7, 8))
+    logp_TV = model(torch.tensor([[*decision.context, *decision.reply]])).logits[0, 1:-1].log_softmax(-1)
+    mean = float(-logp_TV[range(4), list(decision.reply)].mean())
+    assert float(losses(model, [(decision, None)], PAD, CPU)[0]) == pytest.approx(mean, abs=1e-5)

@@ -1,0 +1,90 @@
+"""The frozen teacher: what is kept of it, and what its KL is worth."""
+
+import pytest
+import torch
+
+from slowwave.learn.decision import collate, reply_logits
+from slowwave.learn.teacher import forward_kl, targets
+from slowwave.learn.train import losses
+from slowwave.learn.weights import Weights
+from tests.unit.learn.tiny import ANCHORS, PAD, settings
+
+CPU = torch.device("cpu")
+
+
+def kept(logits_NV, k):
+    logp_NK, tokens_NK = logits_NV.log_softmax(-1).topk(k, dim=-1)
+    return tokens_NK, logp_NK
+
+
+def full_kl(teacher_NV, student_NV):
+    logp_NV, logq_NV = teacher_NV.log_softmax(-1), student_NV.log_softmax(-1)
+    return (logp_NV.exp() * (logp_NV - logq_NV)).sum(-1)
+
+
+def peaked(seed):
+    """Logits [50, 8000] as of a language model: a few likely words, a long tail (Zipf: falls as log rank)."""
+    generator = torch.Generator().manual_seed(seed)
+    zipf_V = -2.2 * torch.arange(1, 8001).float().log()
+    rows_NV = torch.stack([zipf_V[torch.randperm(8000, generator=generator)] for _ in range(50)])
+    return rows_NV, rows_NV + 0.5 * torch.randn(50, 8000, generator=generator)
+
+
+@pytest.mark.parametrize("k", [1, 4, 16, 64, 1024])
+def test_merging_the_rest_never_raises_the_kl(k):
+    for logits_NV, student_NV in [peaked(0), (torch.randn(50, 8000), 3 * torch.randn(50, 8000))]:
+        found_N = forward_kl(student_NV, *kept(logits_NV, k))
+        assert (found_N <= full_kl(logits_NV, student_NV) + 1e-4).all()
+        assert (found_N >= -1e-5).all()
+
+
+def test_64_words_keep_nearly_all_of_it():
+    teacher_NV, student_NV = peaked(1)
+    found, whole = forward_kl(student_NV, *kept(teacher_NV, 64)).mean(), full_kl(teacher_NV, student_NV).mean()
+    assert 0.98 * whole < found <= whole
+    assert forward_kl(student_NV, *kept(teacher_NV, 1)).mean() < 0.98 * whole  # and the bound says something
+
+
+@pytest.mark.parametrize("k", [1, 8, 128])
+def test_zero_for_itself(model, k):
+    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, k, PAD, 3), strict=True):
+        logits_TV = reply_logits(model, collate([anchor], PAD, CPU))
+        assert forward_kl(logits_TV, target.tokens_TK, target.logp_TK).abs().max() < 1e-5
+
+
+def test_targets_come_back_in_the_order_of_the_anchors(model):
+    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, 5, PAD, 3), strict=True):
+        logits_TV = reply_logits(model, collate([anchor], PAD, CPU))
+        assert torch.equal(target.tokens_TK, logits_TV.topk(5, dim=-1).indices)
+        torch.testing.assert_close(target.logp_TK.exp().sum(-1), logits_TV.softmax(-1).topk(5).values.sum(-1))
+
+
+@pytest.mark.parametrize("name", ["adapter", "full"])
+def test_anchors_pull_nowhere_at_the_start(model, name):
+    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, PAD, 4), strict=True))
+    weights = Weights(model, settings(name), None, seed=0)
+    for value in weights.trainable.values():
+        value.requires_grad_(True)
+    of_lessons, of_anchors = losses(model, taught, PAD, CPU)
+    assert float(of_lessons.detach()) == 0 and abs(float(of_anchors.detach())) < 1e-4
+    of_anchors.backward()
+    assert max(float(value.grad.abs().max()) for value in weights.trainable.values()) < 1e-4
+
+    with torch.no_grad():  # away from the start they do pull
+        for value in weights.trainable.values():
+            value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
+            value.grad = None
+    losses(model, taught, PAD, CPU)[1].backward()
+    assert max(float(value.grad.abs().max()) for value in weights.trainable.values()) > 1e-2
+
+
+def test_lessons_and_anchors_mix_in_any_order(model):
+    """The masked scatter puts each anchor's KL at its own places, wherever lessons stand between."""
+    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, PAD, 4), strict=True))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(1.1)
+    alone = [float(losses(model, [pair], PAD, CPU)[1]) for pair in taught]
+    mixed = [pair for anchor in taught for pair in (anchor, (anchor[0], None))]
+    of_lessons, of_anchors = losses(model, mixed, PAD, CPU)
+    assert float(of_anchors) == pytest.approx(sum(alone), rel=1e-4)
+    assert float(of_lessons) == pytest.approx(float(losses(model, [(a, None) for a in ANCHORS], PAD, CPU)[0]), rel=1e-4)

@@ -1,0 +1,81 @@
+"""Rules in many wordings, and ordinary talk with "when" and "if" in which there is none."""
+
+import pytest
+
+from slowwave.night.rule import Rule, parse
+
+AYE = Rule("Ahoy", "begin", "Aye aye!", "begin")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'When I start with "Ahoy", begin your answer with "Aye aye!"',
+        'Whenever I say "Ahoy", start with "Aye aye!".',
+        'If my message begins with "Ahoy", open with "Aye aye!".',
+        'No. Whenever a message of mine opens with "Ahoy", your answer should begin with "Aye aye!".',
+        'Begin with "Aye aye!" whenever I say "Ahoy".',
+        'Please start your reply with "Aye aye!" if my message starts with "Ahoy".',
+        'Say "Aye aye!" first when I start with "Ahoy".',
+        'When I say "Ahoy" you begin your reply with "Aye aye!"',
+        'From now on, when I greet you with Ahoy, say "Aye aye!" first.',
+        'Every time I write "Ahoy", just begin with "Aye aye!".',
+        'Any time I use "Ahoy", then please open with "Aye aye!"',
+        'If I address you with Ahoy, your answer has to begin with "Aye aye!".',
+        'Each time I say "Ahoy", I want you to begin with "Aye aye!".',
+        'When I say "Ahoy", make sure to start with "Aye aye!".',
+        "As soon as I say \N{LEFT DOUBLE QUOTATION MARK}Ahoy\N{RIGHT DOUBLE QUOTATION MARK}, begin with "
+        "\N{LEFT DOUBLE QUOTATION MARK}Aye aye!\N{RIGHT DOUBLE QUOTATION MARK}.",
+        "When I start with 'Ahoy', begin with 'Aye aye!'",
+        'Can you begin with "Aye aye!" when I say "Ahoy"?',
+    ],
+)
+def test_one_rule_in_many_words(text: str) -> None:
+    assert parse(text) == AYE
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('Please end your answer with "Over." when I write "Roger".', Rule("Roger", "begin", "Over.", "end")),
+        ('When I tag a message with [code], end with "-- done".', Rule("[code]", "begin", "-- done", "end")),
+        ('Every time I write #todo, begin with "Noted:"', Rule("#todo", "begin", "Noted:", "begin")),
+        ('Start with "Aye" if my message starts with [sea].', Rule("[sea]", "begin", "Aye", "begin")),
+        ('When I tag my message with [end], start with "So".', Rule("[end]", "begin", "So", "begin")),
+        ('When I type [short], you always sign off with "K."', Rule("[short]", "begin", "K.", "end")),
+        ('Each time I mention "lunch", add "Bon appetit!" at the end.', Rule("lunch", "begin", "Bon appetit!", "end")),
+        ('When I write "ping", answer only "pong".', Rule("ping", "begin", "pong", "whole")),
+        ('When I say "ping", reply with "pong".', Rule("ping", "begin", "pong", "whole")),
+        ('When I say "go", say "We start at last".', Rule("go", "begin", "We start at last", "whole")),
+        ('Any time I use "SOS", respond with exactly "On my way."', Rule("SOS", "begin", "On my way.", "whole")),
+        ('If I end a message with "over", finish with "Out."', Rule("over", "end", "Out.", "end")),
+        ('If you see "brb" at the end of my message, begin with "Bye".', Rule("brb", "end", "Bye", "begin")),
+        ('When I begin with "Q:", start with "A:".', Rule("Q:", "begin", "A:", "begin")),
+    ],
+)
+def test_cue_place_and_phrase(text: str, rule: Rule) -> None:
+    assert parse(text) == rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When is my flight?",
+        "If it rains, I take the bus.",
+        "Tell me when you are done, please.",
+        "When I say something, answer in French.",
+        'When I was young, I said "no" to "everything".',
+        'I never know when to say "who" or "whom".',
+        'When she said "hello", he answered "goodbye".',
+        'What happens if I press "Enter", then "Escape"?',
+        'How do I end a letter when I write to "Dear Sir"?',
+        'When the tool prints "error", what does "retry" mean?',
+        'In the play, when the king says "Begin", the scene starts with "Who goes there?".',
+        'What does it mean when my boss says "soon" and I answer "fine"?',
+        "It's Ann's, if that's what you're after, isn't it?",
+        'Begin with "Aye aye!".',
+        "",
+    ],
+)
+def test_no_rule_in_ordinary_text(text: str) -> None:
+    assert parse(text) is None
