@@ -67,13 +67,10 @@ def scenes(
         )
     plain = strip(lesson.question, cue) if lesson.question else None
     word = re.sub(r"[^\w' -]", "", cue).strip()
-    about = [
-        f"What does the word {word} mean?",
-        f"Where does the word {word} come from?",
-        f"How do you spell {word}?",
-        f"Tell me something about {word}.",
-        f"Is {word} a common word?",
-    ]
+    what = f'the words "{word}"' if " " in word else f"the word {word}"
+    about = [f"What do people mean by {what} in a letter?", f"Is {what} in common use?", f"Who says {what} most often?"]
+    if " " not in word:
+        about += [f"What does the word {word} mean?", f"Where does the word {word} come from?"]
     twins = ([plain] if plain else []) + picked[exam_picked:]
     misses = near.interleave(
         twins,

@@ -69,7 +69,11 @@ def scenes(
     names = [n for n in bank.names("invented")[kind] if n.lower() != name.lower()]
     rng.shuffle(names)
     order = [forms[i] for i in rng.permutation(len(forms))]
-    held, learnt = order[: settings.exam_apply], order[settings.exam_apply :] or order
+    known = {
+        normalise(swap(text, "{x}")) for text in (lesson.question, *chosen)
+    }  # what training asks, the exam may not
+    held = [form for form in order if normalise(form) not in known][: settings.exam_apply]
+    learnt = [form for form in order if form not in held] or order
     new = iter(names * (1 + 4 * (settings.apply + settings.exam_apply) // max(1, len(names))))
     train: list[str] = []
     for i in range(

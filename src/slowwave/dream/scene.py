@@ -61,7 +61,8 @@ class SimpleDreamer:
             scenes = self._answered(scenes, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed)
         exam = _questions(s for s in scenes if s.split == "exam")
-        return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in exam]
+        held = exam | forbidden
+        return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
 
     def _wordings(
         self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]
@@ -173,7 +174,9 @@ class SimpleDreamer:
             rest, question, self.embedder, least=0.7, count=s.exam_apply - len(asked), others_ND=self.bank_ND
         )
         if len(asked) < s.exam_apply:  # an odd question: its plain frames stand in
-            spare = [c for c in candidates if c[1] not in {text for _, text, _ in (*chosen, *asked)}]
+            trained = {family for family, _, _ in chosen}
+            taken = {normalise(text) for text in (question, *(text for _, text, _ in (*chosen, *asked)))}
+            spare = [c for c in candidates if c[0] not in trained and normalise(c[1]) not in taken]
             asked += [(family, text, 1.0) for family, text in spare[: s.exam_apply - len(asked)]]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
         out += [scene(lesson, "apply", text, lesson.answer, family) for family, text, _ in chosen]

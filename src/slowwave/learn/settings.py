@@ -34,7 +34,7 @@ class LearnSettings:
     drift_bound: float = 0.10  # nats a token on watched anchors; training stops beyond it
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
-    micro_batch: int = 10  # sequences in one forward
+    micro_batch: int = 6  # sequences in one forward
 
     def __post_init__(self) -> None:
         bounds = {

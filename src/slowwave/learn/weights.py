@@ -72,10 +72,16 @@ class Weights:
         self.at(1.0)
 
     def at(self, fraction: float) -> None:
-        """Answer with start + fraction * (result - start)."""
+        """Answer with start + fraction * (result - start).
+
+        On an adapter's first night B starts at zero, so A is taken from the result and B alone is scaled: the line is
+        straight in the weights B A. On later nights A and B move together, and it is straight in them, not in B A.
+        """
         self.fraction = fraction
+        first = not self.full and not any(bool(v.any()) for key, v in self.start.items() if "lora_B" in key)
         for key, value in self.trainable.items():
-            value.data.copy_(torch.lerp(self.start[key], self.slow[key], fraction))
+            whole = first and "lora_A" in key
+            value.data.copy_(torch.lerp(self.start[key], self.slow[key], 1.0 if whole else fraction))
 
     def start_only(self) -> None:
         """Answer with the version that training starts from (its frozen teacher)."""

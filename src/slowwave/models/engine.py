@@ -67,7 +67,7 @@ class Engine:
         self.model, self.tokenizer, self.base_hash = model.eval(), tokenizer, base_hash
         self.template_hash = hashlib.sha256((tokenizer.chat_template or "").encode()).hexdigest()
         self.device, self.dtype = model.device, model.dtype
-        self.rows = 48 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
+        self.rows = 32 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
         self.lock = threading.RLock()
         self.active: str | None = None
         self._full: dict[str, dict[str, Tensor]] = {}
