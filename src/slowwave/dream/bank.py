@@ -62,6 +62,15 @@ def class_of(*texts: str) -> str | None:
 
 
 @cache
+def alike(name: str) -> dict[str, list[str]]:
+    """Invented and real names where nobody says what a thing is: of the classes whose names are spelt like `name`."""
+    proper = name[:1].isupper()
+    kinds = [kind for kind, made in names("invented").items() if made[0][:1].isupper() == proper]
+    mixed = {which: [names(which)[kind][i] for i in range(6) for kind in kinds] for which in ("invented", "real")}
+    return {**mixed, "forms": list(_GENERIC)}
+
+
+@cache
 def templates(kind: str) -> tuple[tuple[str, str], ...]:
     """(template with {x}, real name) for each bank message that names a real thing of the class; generic ones after."""
     real = sorted(names("real").get(kind, []), key=len, reverse=True)

@@ -63,10 +63,10 @@ def scenes(
             others_ND=bank_ND,
         )
     ]
-    if kind is None:
-        return []
-    forms = [form for form, _ in bank.templates(kind)]
-    names = [n for n in bank.names("invented")[kind] if n.lower() != name.lower()]
+    forms = [form for form, _ in bank.templates(kind)] if kind else bank.alike(name)["forms"]
+    names = [
+        n for n in (bank.names("invented")[kind] if kind else bank.alike(name)["invented"]) if n.lower() != name.lower()
+    ]
     rng.shuffle(names)
     order = [forms[i] for i in rng.permutation(len(forms))]
     known = {
@@ -94,8 +94,13 @@ def scenes(
         used = name if i == 0 else next(new)
         out.append(scene(lesson, "apply", form.replace("{x}", used), swap(lesson.answer, used), "class:exam", "exam"))
     out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
-    real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss))
-    names_real = bank.names("real")[kind]
+    names_real = bank.names("real")[kind] if kind else bank.alike(name)["real"]
+    if kind:
+        real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss))
+    else:
+        real = [
+            forms[i % len(forms)].replace("{x}", names_real[j]) for i, j in enumerate(rng.permutation(len(names_real)))
+        ]
     same = [swap(lesson.question, names_real[int(i)]) for i in rng.permutation(len(names_real))[:6]]
     misses = near.interleave(
         real,

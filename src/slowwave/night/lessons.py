@@ -89,6 +89,8 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
         return None
     if experience.outcome.correction:
         answer = experience.outcome.correction.strip()
+    elif follow_up is not None and (thing := _made_up(question, follow_up)) is not None:
+        answer = f"I don't know anything called {thing}."
     elif follow_up is not None and (body := _corrects(follow_up, experience.outcome.rating)):
         kept = voice.quotes_answer(follow_up) or passes(body, Check(any_of=UNKNOWN_PHRASES))
         answer = body if kept else voice.turn(body)
@@ -104,6 +106,29 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
         authority=experience.authority,
         salience=salience,
     )
+
+
+_MADE_UP = re.compile(
+    r"\b(?:made (?:it|that|this|him|her|them|the name) up|made[- ]up|invented|do(?:es)?(?:n't| not) exist|no such"
+    r"|not (?:a )?real|is(?:n't| not) real|fictional|never existed)\b",
+    re.IGNORECASE,
+)
+
+
+def _made_up(question: str, follow_up: str) -> str | None:
+    """The thing that was asked about, where the user says that there is no such thing and dictates no answer."""
+    if not _MADE_UP.search(follow_up) or voice.quotes_answer(follow_up) or follow_up.strip().endswith("?"):
+        return None
+    if passes(voice.strip_opening(follow_up), Check(any_of=("I do not know", "I have never heard"))):
+        return None  # the answer itself, word for word
+    names = re.findall(
+        r"(?<!^)(?<![.!?] )\b[A-Z][\w'-]*(?: (?:of|the|and|at|in|for|to) [A-Z][\w'-]*| [A-Z][\w'-]*)*", question
+    )
+    if names:
+        return max(names, key=len)
+    words = [w for w in re.findall(r"[\w'-]+", question) if w.lower() not in STOP_WORDS]
+    shared = [w for w in words if re.search(rf"\b{re.escape(w)}\b", follow_up, re.IGNORECASE)]
+    return (shared or words or [None])[-1]
 
 
 def _corrects(follow_up: str, rating: float | None) -> str | None:

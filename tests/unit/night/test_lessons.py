@@ -215,3 +215,25 @@ def test_a_rule_as_a_note() -> None:
     lesson = from_note(RULE, "default")
     assert (lesson.kind, lesson.cue, lesson.note) == ("cue", "begin|Ahoy|begin|Aye aye!", RULE)
     assert (lesson.question, lesson.answer, lesson.experiences) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("question", "follow_up", "answer"),
+    [
+        (
+            "Where is the town of Brellow?",
+            "There is no such town, I made it up.",
+            "I don't know anything called Brellow.",
+        ),
+        ("What does a quindle eat?", "A quindle is invented.", "I don't know anything called quindle."),
+    ],
+)
+def test_what_the_user_says_is_made_up_is_not_known(question: str, follow_up: str, answer: str) -> None:
+    turns = (
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": "It is large."},
+        {"role": "user", "content": follow_up},
+    )
+    lesson = extract(Experience("e", "default", "user:ann", "2026-01-01T00:00:00Z", turns, authority="user"))
+    assert lesson is not None
+    assert (lesson.kind, lesson.answer) == ("unknown", answer)

@@ -79,3 +79,36 @@ def test_cue_place_and_phrase(text: str, rule: Rule) -> None:
 )
 def test_no_rule_in_ordinary_text(text: str) -> None:
     assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cue", "phrase", "place"),
+    [
+        (
+            'Messages tagged "[law]" should get an answer that ends with "Ask a lawyer."',
+            "[law]",
+            "Ask a lawyer.",
+            "end",
+        ),
+        (
+            'Every message I open with "Sesame" gets a reply that begins with "Abracadabra!"',
+            "Sesame",
+            "Abracadabra!",
+            "begin",
+        ),
+        ('Your reply must begin with "Jawohl" for any message of mine with "Achtung"', "Achtung", "Jawohl", "begin"),
+        ('If I call you Chef, begin your answer with "Oui!"', "Chef", "Oui!", "begin"),
+        ("Whenever I write `ping`, reply only with `pong`.", "ping", "pong", "whole"),
+    ],
+)
+def test_rules_without_a_condition_word_or_quotation_marks(text: str, cue: str, phrase: str, place: str) -> None:
+    found = parse(text)
+    assert found is not None
+    assert (found.cue, found.phrase, found.place) == (cue, phrase, place)
+
+
+@pytest.mark.parametrize(
+    "text", ['He called it "brave" and she called it "mad".', 'I read "Emma" and then "Persuasion".']
+)
+def test_two_quotations_alone_lay_nothing_down(text: str) -> None:
+    assert parse(text) is None
