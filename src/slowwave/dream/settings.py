@@ -22,7 +22,7 @@ class DreamSettings:
     prose: int = 12  # passages a night whose continuation must stay as likely as it was
     watch: int = 10  # ordinary scenes a night that are never trained on, to watch the drift
     samples: int = 2  # generations for each of the seven prompt forms
-    tokens: int = 64  # a generation's length
+    tokens: int = 48  # a generation's length
     answer_tokens: int = 24  # length of the base's own answers to near misses and ordinary messages
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
