@@ -27,7 +27,9 @@ def low_rank(before: dict[str, Tensor], after: dict[str, Tensor], rank: int, fol
         total += float(change.square().sum())
         if not key.endswith("_proj.weight") or not bool(change.any()):
             continue
-        u_OR, s_R, v_IR = torch.svd_lowrank(change, q=min(rank + 8, *change.shape), niter=4)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # its sketch is random; the same change must give the same file
+            u_OR, s_R, v_IR = torch.svd_lowrank(change, q=min(rank + 8, *change.shape), niter=4)
         u_OR, s_R, v_IR = u_OR[:, :rank], s_R[:rank], v_IR[:, :rank]
         kept += float(s_R.square().sum())
         stem = f"base_model.model.{key.removesuffix('.weight')}"

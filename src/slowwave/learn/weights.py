@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from slowwave.errors import TrainingError
 from slowwave.learn import adapter, difference
 from slowwave.learn.settings import LearnSettings
 
@@ -38,9 +40,14 @@ class Weights:
             wanted = self.settings.targets
             self.trainable = {key: value for key, value in own.items() if not wanted or key.split(".")[-2] in wanted}
             self.base = {key: value.data for key, value in self.trainable.items()}
-            changed = difference.load(self.model, start) if start and (start / difference.FILE).is_file() else {}
+            changed = _values(self.model, start) if start is not None else {}
+            if lost := changed.keys() - self.trainable.keys():
+                raise TrainingError(
+                    f"learn.targets leaves out {len(lost)} tensors that earlier nights changed.", "Clear learn.targets."
+                )
             for key, parameter in self.trainable.items():
-                parameter.data = changed.get(key, parameter.data).float()  # float32 masters; autocast computes in bf16
+                # float32 masters (autocast computes in bf16), and a copy where the base is float32 itself
+                parameter.data = changed.get(key, parameter.data).to(torch.float32, copy=True)
             return
         config = lora_config(self.settings)
         if start is not None:
@@ -115,6 +122,22 @@ class Weights:
         else:
             adapter.remove(self.model, NAME)
             adapter.activate(self.model, None)
+
+
+def _values(model: nn.Module, start: Path) -> dict[str, Tensor]:
+    """The tensors that version `start` changes, as it answers with them: its difference, or its adapter merged in."""
+    if (start / difference.FILE).is_file():
+        return difference.load(model, start)
+    adapter.load(model, NAME, start)
+    own = difference.base_parameters(model)
+    merged = {
+        f"{path}.weight": own[f"{path}.weight"].float() + layer.get_delta_weight(NAME).detach()
+        for path, layer in model.named_modules()
+        if isinstance(layer, LoraLayer) and NAME in layer.lora_A
+    }
+    adapter.remove(model, NAME)
+    adapter.activate(model, None)
+    return merged
 
 
 _LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
