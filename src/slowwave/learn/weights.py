@@ -7,6 +7,7 @@ Slow weights: an exponential average over the steps, then a straight line betwee
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig
@@ -131,7 +132,7 @@ def _values(model: nn.Module, start: Path) -> dict[str, Tensor]:
     adapter.load(model, NAME, start)
     own = difference.base_parameters(model)
     merged = {
-        f"{path}.weight": own[f"{path}.weight"].float() + layer.get_delta_weight(NAME).detach()
+        f"{path}.weight": own[f"{path}.weight"].float() + cast("Any", layer).get_delta_weight(NAME).detach()
         for path, layer in model.named_modules()
         if isinstance(layer, LoraLayer) and NAME in layer.lora_A
     }

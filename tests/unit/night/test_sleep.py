@@ -11,6 +11,7 @@ from slowwave.models.registry import Registry
 from slowwave.night import history
 from slowwave.night.folder import find
 from slowwave.night.lease import Lease
+from slowwave.night.rooms import FRACTIONS
 from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
 
@@ -116,9 +117,9 @@ def test_examinations_report_each_part_and_never_go_back(tmp_path, store):
 def test_weights_go_back_towards_the_old_until_nothing_is_lost(tmp_path, store):
     store.add(correction(1))
     night = slept(tmp_path, store, CheapRooms(retention_at={"1.00": worse(drift=0.2)}))
-    assert night.verdict == "promoted" and night.exam["strength"] == 0.8
+    assert night.verdict == "promoted" and night.exam["strength"] == FRACTIONS[1]
     tries = find(tmp_path, 1).read("exam.json")["tries"]
-    assert [(t["fraction"], t["verdict"]) for t in tries] == [(1.0, "rejected"), (0.8, "promoted")]
+    assert [(t["fraction"], t["verdict"]) for t in tries] == [(1.0, "rejected"), (FRACTIONS[1], "promoted")]
 
 
 def test_a_night_that_loses_something_at_every_strength_is_rejected(tmp_path, store):
