@@ -75,17 +75,19 @@ def train(
     try:
         start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
         taught = [(a, next(start_targets if a.from_start else base_targets)) for a in anchors]
-        _loop(
-            result,
-            list(lessons),
-            taught,
-            settings,
-            pad,
-            seed,
-            list(zip(watch, watch_targets, strict=True)),
-            deadline,
-            on_step,
-        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # dropout draws too
+            _loop(
+                result,
+                list(lessons),
+                taught,
+                settings,
+                pad,
+                seed,
+                list(zip(watch, watch_targets, strict=True)),
+                deadline,
+                on_step,
+            )
     except BaseException:
         weights.release()
         raise
@@ -150,7 +152,7 @@ def _loop(
             result.steps = step + 1
             if on_step is not None:
                 on_step(step + 1, steps, metrics)
-            if metrics.get("drift", 0.0) > settings.drift_bound:
+            if not metrics.get("drift", 0.0) <= settings.drift_bound:  # NaN stops too
                 result.stopped = f"drift {metrics['drift']:.3f} passed its bound of {settings.drift_bound}"
                 break
     finally:
