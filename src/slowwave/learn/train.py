@@ -68,12 +68,15 @@ def train(
             "There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder."
         )
     began = time.monotonic()
+    anchors = anchors if settings.kl_weight else []
     base_targets = _teach(model, [a for a in anchors if not a.from_start], settings, pad)
     watch_targets = targets(model, watch, settings.teacher_top_k, pad, settings.micro_batch) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
-        start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
+        device = next(model.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):  # as in the steps: masters are float32
+            start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
         taught = [(a, next(start_targets if a.from_start else base_targets)) for a in anchors]
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # dropout draws too
@@ -97,11 +100,7 @@ def train(
 
 
 def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings, pad: int) -> Iterator[Target]:
-    return iter(
-        targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch)
-        if anchors and settings.kl_weight
-        else []
-    )
+    return iter(targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch) if anchors else [])
 
 
 def _loop(
@@ -123,7 +122,7 @@ def _loop(
     optimizer = torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     steps = max(1, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
     lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
-    anchor_draw = _draws(len(anchors), settings.anchor_batch if settings.kl_weight else 0, seed + 1)
+    anchor_draw = _draws(len(anchors), settings.anchor_batch, seed + 1)
     model.train()  # dropout, where the preset has it
     try:
         for step in range(steps):

@@ -127,7 +127,7 @@ class Engine:
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             name = str(manifest["name"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedFile(f"The manifest in {folder} cannot be read ({error}).", "Undo that night.") from error
         for key, own in (("base_hash", self.base_hash), ("template_hash", self.template_hash)):
             if manifest.get(key) != own:
@@ -156,6 +156,8 @@ class Engine:
     def unload(self, name: str) -> None:
         """Forget version `name`."""
         with self.lock:
+            if self.active == name:
+                self._switch(None)
             if self._full.pop(name, None) is None:
                 lora.remove(self.model, _key(name))
 
@@ -210,6 +212,9 @@ class Engine:
         for ids in prompts:
             if len(ids) + 1 > limit:
                 raise UsageError(f"The conversation has {len(ids)} tokens; the model reads {limit}.", "Shorten it.")
+        if temperature <= 0 and n > 1:  # greedy answers are all the same
+            once = self._generate(prompts, max_new_tokens, temperature, top_p, seed, 1, stop, batch)
+            return [row * n for row in once]
         out: list[list[Reply]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # like lengths together: little padding
         rows = max(1, batch // n)

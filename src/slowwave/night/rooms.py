@@ -32,7 +32,7 @@ OnStep = Callable[[int, int, dict[str, float]], None]
 
 # How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
 # takes the first of them that loses nothing.
-FRACTIONS = (1.0, 0.7, 0.4)
+FRACTIONS = (1.0, 0.5)
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ def test_rehearsed_anchors_are_taught_by_the_version_and_others_by_the_base(save
 
 def test_mixed_anchors_keep_their_own_teachers(saved):
     """Alternating anchors give the mean of the two kinds: none is taught by the other's teacher."""
-    kinds = [[d for d in decisions(10, seed=2, lesson=False, from_start=kind)] for kind in (True, False)]
+    kinds = [decisions(10, seed=2, lesson=False, from_start=kind) for kind in (True, False)]
     mixed = [kinds[place % 2][place] for place in range(10)]
     found = night(llama(), start=saved, anchors=mixed, anchor_batch=10, lr=1e-8).metrics[0]["kl"]
     odd = kinds[1][1::2]
@@ -297,7 +297,7 @@ def test_an_adapter_of_another_model_is_refused(model, saved, harm):
     if harm == "wrong shape":
         held[key] = torch.zeros(held[key].shape[0], held[key].shape[1] + 1)
     elif harm == "unknown tensor":
-        held[key.replace("layers.0", "layers.7")] = held[key]
+        held[key.replace("layers.0", "layers.7")] = held[key].clone()
     elif harm == "lost tensor":
         del held[key]
     elif harm == "unknown layer":
