@@ -62,8 +62,6 @@ def trl_sft(
     engine: Engine, items: Sequence[Item], scenes: Sequence[Scene], folder: Path, seed: int, *, model: Path, lr: float
 ) -> None:
     """TRL's SFTTrainer, LoRA r=16 on all linear layers, 3 epochs, loss on the completion, on our training scenes."""
-    from datasets import Dataset
-    from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
     rows = [
@@ -74,22 +72,13 @@ def trl_sft(
         output_dir=str(folder / "trl"), num_train_epochs=3, per_device_train_batch_size=16, learning_rate=lr,
         lr_scheduler_type="cosine", warmup_steps=8, seed=seed, **_quiet(engine),
     )  # fmt: skip
-    trainer = SFTTrainer(
-        model=str(model),
-        args=config,
-        train_dataset=Dataset.from_list(rows),
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
-    )
-    trainer.train()
-    trainer.model.save_pretrained(str(folder))
+    _run(SFTTrainer, config, rows, model, folder)
 
 
 def trl_sdft(
     engine: Engine, items: Sequence[Item], scenes: Sequence[Scene], folder: Path, seed: int, *, model: Path, lr: float
 ) -> None:
     """TRL's (experimental) self-distillation trainer: the base that sees the note teaches the student that does not."""
-    from datasets import Dataset
-    from peft import LoraConfig
     from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 
     notes = {item.lesson.id: item.lesson.note for item in items if item.lesson}
@@ -103,7 +92,15 @@ def trl_sdft(
         max_completion_length=40, learning_rate=lr, lr_scheduler_type="cosine", warmup_steps=8, seed=seed,
         **_quiet(engine),
     )  # fmt: skip
-    trainer = SDFTTrainer(
+    _run(SDFTTrainer, config, rows, model, folder)
+
+
+def _run(trainer_class: Any, config: Any, rows: list[dict[str, Any]], model: Path, folder: Path) -> None:
+    """Train a LoRA of r=16 on all linear layers with one of TRL's trainers, and save it."""
+    from datasets import Dataset
+    from peft import LoraConfig
+
+    trainer = trainer_class(
         model=str(model),
         args=config,
         train_dataset=Dataset.from_list(rows),

@@ -6,7 +6,6 @@ adapters. Knows nothing of personas, registries or nights. Files are PEFT's own 
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
@@ -109,8 +108,3 @@ def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
             f"The adapter in {folder} does not fit this model: {error}.", "Load the base it was made for."
         ) from error
     return config
-
-
-def config_of(folder: Path) -> dict[str, object]:
-    """The adapter's `adapter_config.json` as data."""
-    return dict(json.loads((folder / "adapter_config.json").read_text()))

@@ -61,10 +61,6 @@ class Weights:
         adapter.activate(self.model, NAME)
         self.trainable = adapter.parameters(self.model, NAME)
 
-    def count(self) -> int:
-        """How many numbers are trained."""
-        return sum(value.numel() for value in self.trainable.values())
-
     def average(self, decay: float, step: int) -> None:
         """Fold the current weights into the slow ones; early steps weigh more, so that the start is soon forgotten."""
         keep = min(decay, (1 + step) / (10 + step))
@@ -90,10 +86,6 @@ class Weights:
         for key, value in self.trainable.items():
             whole = first and "lora_A" in key
             value.data.copy_(torch.lerp(self.start[key], self.slow[key], 1.0 if whole else fraction))
-
-    def start_only(self) -> None:
-        """Answer with the version that training starts from (its frozen teacher)."""
-        self.at(0.0)
 
     def save(self, folder: Path) -> dict[str, float]:
         """Write the version as it answers now, as a PEFT adapter, and for `full` the exact difference beside it.
