@@ -29,6 +29,7 @@ def published(engine: Engine, items: Sequence[Item], scenes: Sequence[Scene], fo
         targets=("q_proj", "v_proj"),
         lr=1e-5,
         epochs=3,
+        min_steps=1,
         warmup=0,
         lesson_batch=1,
         anchor_batch=0,

@@ -41,7 +41,7 @@ def measure(engine: Engine, tokens: int, steps: int) -> dict[str, float]:
         Decision(tuple(prompt_ids(tokenizer, chat)), tuple(reply_ids(tokenizer, "It is a number. " * 6)))
         for chat in chats
     ]
-    settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, lesson_batch=8, warmup=0)
+    settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, min_steps=1, lesson_batch=8, warmup=0)
 
     def learn() -> None:
         trained = train(engine.model, decisions, [], settings, pad=tokenizer.pad_token_id)

@@ -170,7 +170,7 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
         name: [decision(engine.tokenizer, r) for r in part]
         for name, part in (("training", trained), ("held-out", unseen))
     }
-    settings = preset("adapter", **({"epochs": 1.0, "anchor_batch": 2} if smoke else {}))
+    settings = preset("adapter", min_steps=1, **({"epochs": 1.0, "anchor_batch": 2} if smoke else {"epochs": 3.2}))
     anchors = ordinary(engine, 4 if smoke else ANCHORS + WATCHED)
     watch, anchors = (anchors[:2], anchors[2:]) if smoke else (anchors[:WATCHED], anchors[WATCHED:])
     pad = engine.tokenizer.pad_token_id

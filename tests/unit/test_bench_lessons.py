@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "bench" / "lessons"
 SETS: dict[str, list[dict[str, Any]]] = {
     name: json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["lessons"] for name in ("dev", "exam")
 }
-PER_KIND = {"dev": 4, "exam": 8}
+PER_KIND = {"dev": 12, "exam": 8}
 KINDS = ("fact", "procedure", "unknown", "style")
 
 

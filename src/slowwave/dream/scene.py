@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slowwave.dream import bank, cues, distil, filters, forms, invented, near, reword
+from slowwave.dream import bank, compose, cues, distil, filters, forms, invented, near, reword
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
@@ -178,8 +178,16 @@ class SimpleDreamer:
             taken = {normalise(text) for text in (question, *(text for _, text, _ in (*chosen, *asked)))}
             spare = [c for c in candidates if c[0] not in trained and normalise(c[1]) not in taken]
             asked += [(family, text, 1.0) for family, text in spare[: s.exam_apply - len(asked)]]
+        held = forbidden | {normalise(text) for _, text, _ in (*chosen, *asked)}
+        held |= {normalise(text) for family, text in wordings if family in exam_families}
+        composed = [
+            text
+            for text in compose.compose(question, rng, s.composed, held)
+            if filters.keeps_secret(text, question, lesson.answer)
+        ]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
         out += [scene(lesson, "apply", text, lesson.answer, family) for family, text, _ in chosen]
+        out += [scene(lesson, "apply", text, lesson.answer, "composed") for text in composed]
         out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text, _ in asked]
         taken = forbidden | _questions(out)
         somebody = near.somebody_else(question)
@@ -191,7 +199,13 @@ class SimpleDreamer:
             near.nearest(lesson.note, self.embedder, self.bank_ND),
         )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
-        return out + near_misses(lesson, misses, s, rng)
+        varied = compose.near(question, [*somebody, *pools[1]], rng, s.composed_near)
+        varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
+        return (
+            out
+            + near_misses(lesson, misses, s, rng)
+            + [scene(lesson, "near_miss", text, None, "near") for text in varied]
+        )
 
     def _ordinary(self, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
         texts = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from slowwave.errors import AdapterMismatch, DamagedFile
+from slowwave.learn.fused import fuse
 
 _PREFIX = "base_model.model."  # PEFT's files name tensors as seen from its wrapper, which we do not use
 
@@ -30,6 +31,7 @@ def inject(model: nn.Module, config: LoraConfig, name: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are what we want
         inject_adapter_in_model(config, model, adapter_name=name)
+    fuse(model)
     for parameter in parameters(model, name).values():
         parameter.data = parameter.data.float()
     for parameter in model.parameters():

@@ -23,7 +23,8 @@ class LearnSettings:
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
     lr: float = 3e-3  # peak learning rate
     warmup: int = 8  # steps of linear warm-up, then a cosine to zero
-    epochs: float = 3.2  # passes over the lesson scenes
+    epochs: float = 1.0  # passes over the lesson scenes: many different ones, each seen about once
+    min_steps: int = 112  # of a night: few lessons need as many steps as a dozen
     lesson_batch: int = 8  # lesson scenes a step
     anchor_batch: int = 16  # anchors a step
     kl_weight: float = 4.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
@@ -34,11 +35,12 @@ class LearnSettings:
     drift_bound: float = 0.10  # nats a token on watched anchors; training stops beyond it
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
-    micro_batch: int = 6  # sequences in one forward
+    micro_batch: int = 12  # sequences in one forward
 
     def __post_init__(self) -> None:
         bounds = {
             "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
+            "min_steps": (1, 100_000),
             "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "kl_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),
             "drift_bound": (0, 100), "drift_every": (1, 10_000), "max_skipped": (0, 10_000), "micro_batch": (1, 4096),
@@ -55,7 +57,7 @@ class LearnSettings:
 class _Presets:
     gentle: LearnSettings = field(
         default_factory=lambda: LearnSettings(
-            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=5e-3, epochs=6
+            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=5e-3
         )
     )
     adapter: LearnSettings = field(default_factory=LearnSettings)

@@ -41,7 +41,8 @@ def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, pad: in
 
 def forward_kl(logits_NV: Tensor, tokens_NK: Tensor, logp_NK: Tensor) -> Tensor:
     """KL(teacher || student) per token [N] in nats, over the teacher's top k and the remainder."""
-    student_NK = logits_NV.float().log_softmax(-1).gather(1, tokens_NK)
+    logits_NV = logits_NV.float()
+    student_NK = logits_NV.gather(1, tokens_NK) - logits_NV.logsumexp(-1, keepdim=True)
     teacher_NK = logp_NK.exp()
     kl_N = (teacher_NK * (logp_NK - student_NK)).sum(-1)
     rest_teacher_N = (1 - teacher_NK.sum(-1)).clamp_min(1e-6)

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
-from slowwave.learn.decision import Decision, collate, reply_logits
+from slowwave.learn.decision import Decision, collate, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
 from slowwave.learn.weights import Weights
@@ -120,7 +120,7 @@ def _loop(
     for parameter in trainable:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    steps = max(1, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
+    steps = max(settings.min_steps, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
     lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
     anchor_draw = _draws(len(anchors), settings.anchor_batch, seed + 1)
     model.train()  # dropout, where the preset has it
@@ -186,19 +186,23 @@ def losses(
     model: nn.Module, part: Sequence[tuple[Decision, Target | None]], pad: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
+    part = sorted(part, key=lambda pair: pair[1] is not None)  # lessons first: then each kind's logits are one slice
     batch = collate([decision for decision, _ in part], pad, device)
-    logits_NV = reply_logits(model, batch).float()
-    loss_N = nn.functional.cross_entropy(logits_NV, batch.targets_N, reduction="none")
-    is_anchor_B = torch.tensor([target is not None for _, target in part], device=device)
-    at_anchor_N = is_anchor_B[batch.rows_N]
-    taught = [target for _, target in part if target is not None]
-    if taught:
-        tokens_NK = torch.cat([target.tokens_TK for target in taught]).to(device)
-        logp_NK = torch.cat([target.logp_TK for target in taught]).to(device)
-        loss_N = loss_N.masked_scatter(at_anchor_N, forward_kl(logits_NV[at_anchor_N], tokens_NK, logp_NK))
+    hidden_ND, head = reply_hidden(model, batch), cast("nn.Module", model.lm_head)
     share_B = torch.tensor([decision.weight / len(decision.reply) for decision, _ in part], device=device)
-    weighted_N = loss_N * share_B[batch.rows_N]
-    return weighted_N[~at_anchor_N].sum(), weighted_N[at_anchor_N].sum()
+    share_N = share_B[batch.rows_N]
+    taught = [target for _, target in part if target is not None]
+    split = len(hidden_ND) - sum(len(target.tokens_TK) for target in taught)
+    ce = kl = hidden_ND.new_zeros((), dtype=torch.float32)
+    if split:
+        logits_LV = head(hidden_ND[:split]).float()
+        loss_L = nn.functional.cross_entropy(logits_LV, batch.targets_N[:split], reduction="none")
+        ce = (loss_L * share_N[:split]).sum()
+    if taught:
+        tokens_AK = torch.cat([target.tokens_TK for target in taught]).to(device)
+        logp_AK = torch.cat([target.logp_TK for target in taught]).to(device)
+        kl = (forward_kl(head(hidden_ND[split:]), tokens_AK, logp_AK) * share_N[split:]).sum()
+    return ce, kl
 
 
 @torch.no_grad()

@@ -36,7 +36,7 @@ def curriculum(
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
-    lessons = [_decision(engine, scene, weight=scene.weight) for scene in answered if scene.kind == "apply"]
+    lessons = [_decision(engine, scene, weight=scene.weight) for scene in _even(answered)]
     kept = [scene for scene in answered if scene.kind != "apply"]
     anchors = [_decision(engine, scene, lesson=False) for scene in kept if scene.family != "watch"]
     watch = [_decision(engine, scene, lesson=False) for scene in kept if scene.family == "watch"]
@@ -45,11 +45,22 @@ def curriculum(
     return Curriculum(lessons, anchors, watch)
 
 
+def _even(scenes: Sequence[Scene]) -> list[Scene]:
+    """The scenes in which lessons apply, every lesson's as often as those of the lesson that has most: some kinds of
+    lesson have fewer scenes, and would be learned less."""
+    of: dict[str | None, list[Scene]] = {}
+    for scene in scenes:
+        if scene.kind == "apply":
+            of.setdefault(scene.lesson, []).append(scene)
+    most = max(map(len, of.values()), default=0)
+    return [mine[i % len(mine)] for mine in of.values() for i in range(most)]
+
+
 def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, most: int) -> list[Scene]:
     """Earlier lessons' training scenes with the answers that `start` gives now; wrong answers are not worth keeping."""
     counts: dict[str | None, int] = {}
     picked: list[Scene] = []
-    for scene in earlier:
+    for scene in sorted(earlier, key=lambda scene: scene.id):  # ids are hashes: wordings of every sort
         if scene.kind == "apply" and scene.split == "train" and counts.get(scene.lesson, 0) < most:
             counts[scene.lesson] = counts.get(scene.lesson, 0) + 1
             picked.append(scene)

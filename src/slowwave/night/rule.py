@@ -10,7 +10,7 @@ Place = Literal["begin", "end", "whole"]
 
 _QUOTED = (
     r"[\"\N{LEFT DOUBLE QUOTATION MARK}]([^\"\N{RIGHT DOUBLE QUOTATION MARK}]+)[\"\N{RIGHT DOUBLE QUOTATION MARK}]"
-    r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])"
+    r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])|(?:(?<=marked )|(?<=tagged )|(?<=with )|(?<=says ))(\([^)]+\))"
     r"|\N{LEFT SINGLE QUOTATION MARK}([^\N{RIGHT SINGLE QUOTATION MARK}]+)\N{RIGHT SINGLE QUOTATION MARK}|`([^`]+)`"
 )
 _WHEN = re.compile(r"\b(?:when(?:ever)?|if|every time|each time|any ?time|as soon as)\b", re.IGNORECASE)

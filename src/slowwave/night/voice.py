@@ -7,7 +7,8 @@ import re
 _OPENING = re.compile(
     r"^(?:(?:no+(?!\s+(?:one|more|problem|worries|idea|need|doubt|longer|way|such|matter)\b)|nope|wrong|incorrect|actually"
     r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct)"
-    r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)|that(?:'s| is) not (?:my|what)[^.!,]*"
+    r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)|that(?:'s| is) not (?:my|what|how)[^.!,]*"
+    r"|you should (?:know|remember) (?:this|that|it)(?: by now)?|nobody of that name exists"
     r"|i (?:already )?(?:told|said)[^,:.]*|you (?:got|have) (?:that|it) wrong"
     r"|(?:just |simply )?(?:say|answer|reply) that"
     r"|you should (?:have )?(?:say|said|answer|answered)(?: that)?|the (?:right|correct) answer is"
@@ -15,7 +16,8 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _SAY = re.compile(
-    r"(?:you should|please|just|better|then)?\s*(?:say|answer|reply|tell me)(?: that| with)?\s*:\s*(.+)$",
+    r"(?:(?:you should|please|just|better(?: to)?|then)?\s*(?:say|answer|reply|tell me)(?: that| with)?"
+    r"|(?:the )?(?:right|correct|better) answer (?:is|would be))\s*:\s*(.+)$",
     re.IGNORECASE | re.DOTALL,
 )
 _SWAP = [

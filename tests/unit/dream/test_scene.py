@@ -84,10 +84,13 @@ def test_near_misses_and_ordinary_scenes_keep_the_bases_answer(dreamer: Dreamer,
 
 def test_the_counts_are_those_of_the_settings(dreamer: Dreamer, lessons: Lessons) -> None:
     settings = {"apply": 6, "near_miss": 5, "exam_apply": 2, "exam_near_miss": 1, "ordinary": 7, "watch": 4, "prose": 3}
+    settings |= {"composed": 20, "composed_near": 4}
     scenes = dreamer(**settings).dream([lessons["sister"]])
-    counts = Counter((s.kind, s.split) for s in scenes)
+    composed = [s for s in scenes if s.family == "composed"]
+    assert 16 <= len(composed) <= 20 and {(s.kind, s.split) for s in composed} == {("apply", "train")}
+    counts = Counter((s.kind, s.split) for s in scenes if s.family != "composed")
     assert 4 <= counts["apply", "train"] <= 6 and counts["apply", "exam"] == 2
-    assert 4 <= counts["near_miss", "train"] + counts["near_miss", "exam"] <= 6
+    assert counts["near_miss", "exam"] <= 1 and 7 <= counts["near_miss", "train"] + counts["near_miss", "exam"] <= 10
     families = Counter(s.family for s in scenes if s.kind == "ordinary")
     assert families["watch"] + families["bank"] <= 11 and families["prose"] == 3 and families["watch"] <= 4
 
@@ -113,6 +116,14 @@ def test_the_same_seed_gives_the_same_scenes_and_another_seed_others(dreamer: Dr
     assert said(dreamer().dream(asked, seed=4)) != said(first)
 
 
+def test_what_is_composed_builds_on_nothing_that_the_exam_asks(dreamer: Dreamer, lessons: Lessons) -> None:
+    scenes = dreamer(composed=300).dream([lessons["sister"], lessons["deploy"]])
+    composed = said(scenes, family="composed")
+    assert len(composed) > 300
+    for asked in said(scenes, split="exam", kind="apply"):
+        assert not any(asked in text for text in composed)
+
+
 def test_ids_are_unique(dreamer: Dreamer, lessons: Lessons) -> None:
     scenes = dreamer().dream(list(lessons.values()))
     assert len({s.id for s in scenes}) == len(scenes)
@@ -127,7 +138,7 @@ def test_without_generation_frames_and_thesaurus_give_the_wordings(
     assert engine.completions == []
     for lesson in (lessons["sister"], lessons["deploy"]):
         families = {s.family.split(" ")[0].split(":")[0] for s in scenes if s.lesson == lesson.id and s.kind == "apply"}
-        assert families <= {"given", "frame", "thesaurus"} and {"given", "frame"} <= families
+        assert families <= {"given", "frame", "thesaurus", "composed"} and {"given", "frame"} <= families
         assert sum(s.lesson == lesson.id and s.split == "train" and s.kind == "apply" for s in scenes) >= 5
 
 

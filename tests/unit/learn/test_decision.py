@@ -72,3 +72,44 @@ def test_a_long_reply_counts_no_more_than_a_short_one(model):
     logp_TV = model(torch.tensor([[*decision.context, *decision.reply]])).logits[0, 1:-1].log_softmax(-1)
     mean = float(-logp_TV[range(4), list(decision.reply)].mean())
     assert float(losses(model, [(decision, None)], PAD, CPU)[0]) == pytest.approx(mean, abs=1e-5)
+
+
+def beginning(count: int) -> tuple[int, ...]:
+    """A beginning of so many tokens."""
+    return tuple(range(20, 20 + count))
+
+
+SHARED = [replace(d, context=beginning(12) + d.context) for d in LESSONS]
+
+
+@pytest.mark.parametrize(
+    ("contexts", "shared"),
+    [
+        ([(*beginning(12), 1), (*beginning(12), 2, 3)], 12),
+        ([beginning(12), (*beginning(12), 2, 3)], 11),  # each keeps a token of its own
+        ([beginning(12), beginning(12)], 11),
+        ([(*beginning(7), 1), (*beginning(7), 2)], 0),  # not worth a forward of its own
+        ([(*beginning(12), 1)], 0),
+        ([beginning(12), (1, 2, 3)], 0),
+    ],
+)
+def test_a_shared_beginning_is_found(contexts, shared):
+    assert len(collate([Decision(context, (8,)) for context in contexts], PAD, CPU).prefix_P) == shared
+
+
+def test_a_shared_beginning_is_encoded_once_with_the_same_logits_and_gradients():
+    """The fast path of a batch against one decision at a time, in float64."""
+    grads, logits = [], []
+    for groups in ([SHARED], [[decision] for decision in SHARED]):
+        model = llama(torch.float64)
+        parameters = [p.requires_grad_() for p in model.parameters()]
+        batches = [collate(group, PAD, CPU) for group in groups]
+        assert [len(batch.prefix_P) for batch in batches] == ([12] if len(groups) == 1 else [0] * len(SHARED))
+        found = torch.cat([reply_logits(model, batch) for batch in batches])
+        targets = torch.cat([batch.targets_N for batch in batches])
+        torch.nn.functional.cross_entropy(found, targets).backward()
+        logits.append(found.detach())
+        grads.append([p.grad for p in parameters])
+    torch.testing.assert_close(*logits, atol=1e-12, rtol=1e-10)
+    for fast, slow in zip(*grads, strict=True):  # the norms compute in float32, whatever the model does
+        torch.testing.assert_close(fast, slow, atol=1e-6, rtol=1e-4)

@@ -35,7 +35,15 @@ def decisions(count, seed, **fields):
 
 def settings(name="adapter", **changes):
     """A short night: eight steps of four lessons and six anchors, each in one forward."""
-    short = {"lesson_batch": 4, "anchor_batch": 6, "micro_batch": 10, "epochs": 4, "warmup": 2, "rank": 4}
+    short = {
+        "lesson_batch": 4,
+        "anchor_batch": 6,
+        "micro_batch": 10,
+        "epochs": 4,
+        "warmup": 2,
+        "rank": 4,
+        "min_steps": 1,
+    }
     return preset(name, **{**short, **changes})
 
 

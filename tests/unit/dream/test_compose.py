@@ -1,0 +1,91 @@
+"""Questions are taken apart as their grammar says, and what is composed of the parts is about the same thing."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from slowwave.dream import compose
+from slowwave.exam.match import normalise
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    ("question", "asks", "phrases", "verb", "condition"),
+    [
+        ("What is my sister's name?", "name", ("my sister",), None, None),
+        ("What is my shoe size?", "size", ("my shoe size", "my size"), None, None),
+        ("On which day is my choir practice?", "day", ("my choir practice", "my practice"), None, None),
+        ("Where do I work?", "place", ("my work", "my place"), "work", None),
+        ("How do we report a bug in our app?", "way", ("a bug", "our app"), "report a bug in our app", None),
+        ("How do we ask for a day off in our team?", "way", ("a day off",), "ask for a day off in our team", None),
+        ("What do we do when a customer wants a refund?", "way", ("a refund",), None, "a customer wants a refund"),
+        ("What do I do with the minutes after a meeting?", "way", ("the minutes", "a meeting"), None, None),
+        ("Which instrument does my son play?", "instrument", ("my son", "my son's instrument"), None, None),
+    ],
+)  # fmt: skip
+def test_a_question_is_taken_apart(
+    question: str, asks: str, phrases: tuple[str, ...], verb: str | None, condition: str | None
+) -> None:
+    found = compose.parts(question)
+    assert found is not None
+    assert (found.asks, found.verb, found.condition) == (asks, verb, condition)
+    assert set(found.phrases) <= set(phrases) and found.phrases[0] == phrases[0]
+    assert found.ours == bool(re.search(r"\b(?:we|our)\b", question))
+
+
+@pytest.mark.parametrize(
+    "question", ["What is a volcano?", "Who wrote Hamlet?", "Tell me about my sister.", "", "How?"]
+)
+def test_what_is_not_the_users_question_is_left_alone(question: str) -> None:
+    assert compose.parts(question) is None
+    assert compose.compose(question, rng(), 5) == []
+
+
+@pytest.mark.parametrize("question", ["What is my shoe size?", "How do we report a bug in our app?"])
+def test_many_different_wordings_about_the_same_thing(question: str) -> None:
+    made = compose.compose(question, rng(), 60)
+    assert len({normalise(text) for text in made}) == len(made) == 60
+    assert normalise(question) not in {normalise(text) for text in made}
+    topic = re.compile(
+        r"size|shoe|feet" if "size" in question else r"bug|app|fault|report|program|software|error", re.I
+    )
+    assert sum(topic.search(text) is not None for text in made) > 50
+    assert not any("{" in text for text in made)
+
+
+def test_the_seed_decides() -> None:
+    question = "Where do I keep my passport?"
+    assert compose.compose(question, rng(1), 9) == compose.compose(question, rng(1), 9)
+    assert compose.compose(question, rng(1), 9) != compose.compose(question, rng(2), 9)
+
+
+def test_nothing_that_is_held_for_the_exam_is_given_or_built_upon() -> None:
+    question = "What is my favourite dish?"
+    all_ = compose.compose(question, rng(), 200)
+    held = {normalise(text) for text in all_[:100]}
+    again = compose.compose(question, rng(), 200, held)
+    assert again and not held & {normalise(text) for text in again}
+
+
+def test_near_ones_are_about_the_others() -> None:
+    made = compose.near("What is my shoe size?", ["What is my neighbour's shoe size?"], rng(), 12)
+    assert len(made) == 12
+    assert all(re.search("neighbour", text, re.I) for text in made)
+    theirs = compose.near("Which instrument do I play?", ["Which instrument does my husband play?"], rng(), 12)
+    assert all(re.search("husband", text, re.I) for text in theirs)
+    assert compose.near("What is my shoe size?", [], rng(), 12) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [("report a bug", "reporting a bug"), ("use it", "using it"), ("put it away", "putting it away"),
+     ("open the shop", "opening the shop"), ("", ""), ("see a doctor", "seeing a doctor"), ("cook", "cooking")],
+)  # fmt: skip
+def test_gerunds(verb: str, form: str) -> None:
+    assert compose.gerund(verb) == form
