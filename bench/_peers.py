@@ -133,5 +133,6 @@ def note_length(engine: Engine, items: Sequence[Item]) -> float:
             )
         )
         for item in items
+        if item.lesson
     ]
     return sum(with_note) / len(with_note) - plain

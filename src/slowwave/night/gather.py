@@ -76,7 +76,7 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, i
         came_in=sorted(came_in, key=lambda row: -row["salience"]["total"])[:SHOWN],
         totals=[round(row["salience"]["total"], 4) for row in came_in],
         lessons=chosen,
-        earlier=[lesson for lesson in lessons if lesson.status == "learned"],
+        earlier=[lesson for lesson in allowed if lesson.status == "learned"],
         permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
         waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
     )

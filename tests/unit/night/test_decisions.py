@@ -70,6 +70,13 @@ def test_apply_is_learned_the_rest_is_held_and_the_exam_is_left_alone(engine):
     assert bytes(got.lessons[0].reply) == b"right\0"
 
 
+def test_every_lesson_is_learned_as_often_as_the_one_with_most_scenes(engine):
+    scenes = [scene("apply", text, lesson="one") for text in ("a", "b", "c", "d", "e")]
+    scenes += [scene("apply", text, lesson="two") for text in ("x", "y")]
+    got = texts(curriculum(engine, scenes, [], None, 4).lessons)
+    assert got == ["a", "b", "c", "d", "e", "x", "y", "x", "y", "x"]
+
+
 def test_an_answer_cut_by_its_length_teaches_no_end(engine):
     got = curriculum(engine, [scene("near_miss", "n", ended=False)], [], None, 4)
     assert bytes(got.anchors[0].reply) == b"right"

@@ -74,6 +74,16 @@ def test_what_the_assistant_or_nobody_said_is_never_learned(tmp_path, store):
     }  # fmt: skip
 
 
+def test_what_may_no_longer_teach_is_not_rehearsed(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    store.add(correction(2, source="tool:web"))
+    night = slept(tmp_path, store, permitted=["tool"])
+    assert night.verdict == "promoted" and len(night.lessons) == 1
+    assert find(tmp_path, 2).read("lessons.json")["earlier"] == []
+    assert find(tmp_path, 2).read("exam.json")["after"]["earlier"] == []
+
+
 def test_no_exam_question_is_trained_on(tmp_path, store):
     class Leaky(CheapRooms):
         def dream(self, lessons, earlier, **options):
