@@ -6,13 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from slowwave.night import quoted
+
 Place = Literal["begin", "end", "whole"]
 
 _QUOTED = (
     r"[\"\N{LEFT DOUBLE QUOTATION MARK}]([^\"\N{RIGHT DOUBLE QUOTATION MARK}]+)[\"\N{RIGHT DOUBLE QUOTATION MARK}]"
-    r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])|(?:(?<=marked )|(?<=tagged )|(?<=with )|(?<=says ))(\([^)]+\))"
+    r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])"
+    r"|(?:(?<=marked )|(?<=tag )|(?<=type )|(?<=put )|(?<=write )|(?<=tagged )|(?<=with )|(?<=says ))(\([^)]+\))"
     r"|\N{LEFT SINGLE QUOTATION MARK}([^\N{RIGHT SINGLE QUOTATION MARK}]+)\N{RIGHT SINGLE QUOTATION MARK}|`([^`]+)`"
 )
+_TAGS = r"(?<!\w)(#\w+)|(\{[^}]{1,24}\})|(<\w{1,24}>)"  # marks that people make up, without quotation marks
 _WHEN = re.compile(r"\b(?:when(?:ever)?|if|every time|each time|any ?time|as soon as)\b", re.IGNORECASE)
 _VERB = r"(?:begin|start|open|end|finish|close|conclude|sign off|reply|answer|respond|say|add|write|put|use|give)"
 # An instruction to the assistant, so that 'When she said "hello", he answered "goodbye"' lays nothing down.
@@ -24,16 +28,13 @@ _ACTION = re.compile(
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"\b(?:I|my|mine|we|our|messages?|questions?|you (?:see|read|hear|find|get))\b", re.IGNORECASE)
-_ABOUT_USER = re.compile(r"\b(?:I|me|my|mine|messages?|questions?|tag(?:ged)?|notes? of mine)\b", re.IGNORECASE)
-_ABOUT_ANSWER = re.compile(r"\b(?:you|your|answers?|answered|repl(?:y|ies|ied)|respon(?:d|ds|se))\b", re.IGNORECASE)
-_ORDERS = re.compile(
-    r"\b(?:begins?|starts?|opens?|ends?|finish(?:es)?|closes?|repl(?:y|ies)|answers?|answered|respond|say|add|get|gets)\b"
-)
 _ASKS = re.compile(r"^(?:what|how|why|who|where|which|do|does|did|is|are|should)\b.*\?$", re.IGNORECASE | re.DOTALL)
 _WHERE = re.compile(r"\s+(?:at|in|as|to|anywhere)\b[^,;:\"]*")  # 'when I say "Ahoy" at the end of a message, ...'
 _BARE_CUE = re.compile(
     r"\b(?:as|with|say|write|word|tag|type|use|mention|greet you with)\s+(?:the (?:word|tag) )?([A-Z][\w'-]*|#\w+|\w+:)"
 )
+
+_WORDS = 45  # of a rule at most: what is longer tells a story, and has quotations in it
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ def parse(text: str) -> Rule | None:
     """The rule that `text` lays down, or None. Understands the condition before or after what is to be done."""
     if _ASKS.match(text.strip()):
         return None
+    if (found := _by_lead(text)) is not None:
+        return found
     when = _WHEN.search(text)
-    return (_conditional(text, when) if when is not None else None) or _by_halves(text)
+    return _conditional(text, when) if when is not None else None
 
 
 def _conditional(text: str, when: re.Match[str]) -> Rule | None:
@@ -74,29 +77,25 @@ def _conditional(text: str, when: re.Match[str]) -> Rule | None:
     return _rule(condition, action)
 
 
-def _by_halves(text: str) -> Rule | None:
-    """A rule without a condition word, 'Messages tagged "Y" get an answer that ends with "X"': two quotations, of
-    which the one among words about the user's message is the cue."""
-    quotes = list(re.finditer(_QUOTED, text))
-    if len(quotes) != 2:
+def _by_lead(text: str) -> Rule | None:
+    """A rule with two quotations, 'Messages tagged "Y" get an answer that ends with "X"', by the words before each."""
+    quotes = list(re.finditer(f"{_QUOTED}|{_TAGS}", text))
+    if text.endswith("?") and not re.search(r"\b(?:please|(?:could|can|would|will) you)\b", text, re.IGNORECASE):
         return None
-    between = re.search(
-        r"[,;:.]|\b(?:should|gets?|must|then|your?|answers?|reply|replies|respond)\b",
-        text[quotes[0].end() : quotes[1].start()],
+    if len(quotes) != 2 or len(text.split()) > _WORDS:
+        return None
+    spans = [next(group for group in match.groups() if group) for match in quotes]
+    pieces = text[: quotes[0].start()], text[quotes[0].end() : quotes[1].start()], text[quotes[1].end() :]
+    first = quoted.cue_first(*pieces)
+    if first is None:
+        return None
+    cue, phrase = (0, 1) if first else (1, 0)
+    return Rule(
+        spans[cue].rstrip(","),
+        quoted.cue_at(pieces[cue], pieces[cue + 1]),
+        spans[phrase],
+        quoted.place(pieces[phrase], pieces[phrase + 1], pieces[0] if phrase else ""),
     )
-    middle = quotes[0].end() + (between.start() if between else 0)
-    halves = [text[:middle], text[middle:]]
-    about = [len(_ABOUT_USER.findall(_unquoted(half))) - len(_ABOUT_ANSWER.findall(_unquoted(half))) for half in halves]
-    if about[0] == about[1]:
-        return None
-    condition, action = halves if about[0] > about[1] else halves[::-1]
-    if (
-        not _ABOUT_USER.search(_unquoted(condition))
-        or not _ABOUT_ANSWER.search(_unquoted(action))
-        or not _ORDERS.search(action)
-    ):
-        return None
-    return _rule(condition, action)
 
 
 def _rule(condition: str, action: str) -> Rule | None:
@@ -137,6 +136,6 @@ def _place(action: str) -> Place:
         return "whole"
     if re.search(r"\b(begin|begins|start|starts|open|opens|first)\b", action, re.IGNORECASE):
         return "begin"
-    if re.search(r"\b(end|ends|finish|finishes|close|closes|conclude|sign|last|add)\b", action, re.IGNORECASE):
+    if re.search(r"\b(end|ends|finish|finishes|close|closes|conclude|sign|last|final|add)\b", action, re.IGNORECASE):
         return "end"
     return "whole"

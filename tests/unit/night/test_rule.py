@@ -1,5 +1,8 @@
 """Rules in many wordings, and ordinary talk with "when" and "if" in which there is none."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from slowwave.night.rule import Rule, parse
@@ -111,4 +114,17 @@ def test_rules_without_a_condition_word_or_quotation_marks(text: str, cue: str, 
     "text", ['He called it "brave" and she called it "mad".', 'I read "Emma" and then "Persuasion".']
 )
 def test_two_quotations_alone_lay_nothing_down(text: str) -> None:
+    assert parse(text) is None
+
+
+WORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "rules.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("row", WORDED["rules"], ids=lambda row: row["text"])
+def test_the_words_before_a_quotation_say_whose_it_is(row):
+    assert parse(row["text"]) == Rule(row["cue"], row["cue_at"], row["phrase"], row["place"])
+
+
+@pytest.mark.parametrize("text", [*WORDED["none"], "Messages with " + "many words " * 20 + 'get "X" when I say "Y".'])
+def test_what_is_told_or_asked_is_no_rule(text):
     assert parse(text) is None
