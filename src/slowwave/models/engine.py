@@ -266,10 +266,10 @@ class Engine:
         tokens: list[int] = []
         sent = 0
         with self.lock:
-            cache, step = kv.empty(self.model), torch.tensor([ids], device=self.device)
+            remembered, step = kv.passed(self.model, kv.empty(self.model)), torch.tensor([ids], device=self.device)
             while len(tokens) < min(max_new_tokens, limit - len(ids)):
                 with torch.inference_mode():  # not around the yield: the mode would leak into the caller
-                    out = self.model(input_ids=step, **kv.passed(self.model, cache), logits_to_keep=1)
+                    out = self.model(input_ids=step, **remembered, logits_to_keep=1)
                     token = _pick(out.logits[0, -1].float(), temperature, top_p, generator)
                 step = torch.tensor([[token]], device=self.device)
                 tokens.append(token)

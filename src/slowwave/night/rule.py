@@ -102,8 +102,8 @@ def _rule(condition: str, action: str) -> Rule | None:
     cue, phrase = _quoted(condition) or _bare(condition), _quoted(action) or _after_colon(action)
     if not cue or not phrase:
         return None
-    ends = re.search(r"\b(end|ends|finish|finishes|close|closes)\b", _unquoted(condition), re.IGNORECASE)
-    return Rule(cue.rstrip(","), "end" if ends else "begin", phrase, _place(_unquoted(action)))
+    at, place = quoted.cue_at(_unquoted(condition), ""), quoted.place(_unquoted(action), "")
+    return Rule(cue.rstrip(","), at, phrase, place)
 
 
 def _unquoted(text: str) -> str:
@@ -125,17 +125,3 @@ def _bare(condition: str) -> str | None:
 def _after_colon(action: str) -> str | None:
     match = re.search(r":\s*(\S.*?)\s*$", action, re.DOTALL)
     return match.group(1) if match and len(match.group(1).split()) <= 8 else None
-
-
-def _place(action: str) -> Place:
-    if re.search(
-        r"\b(only|just|nothing (?:but|else)|exactly)\b(?! (?:begin|start|open|end|finish|close|add)\b)",
-        action,
-        re.IGNORECASE,
-    ):
-        return "whole"
-    if re.search(r"\b(begin|begins|start|starts|open|opens|first)\b", action, re.IGNORECASE):
-        return "begin"
-    if re.search(r"\b(end|ends|finish|finishes|close|closes|conclude|sign|last|final|add)\b", action, re.IGNORECASE):
-        return "end"
-    return "whole"

@@ -8,7 +8,7 @@ _OPENING = re.compile(
     r"^(?:(?:no+(?!\s+(?:one|more|problem|worries|idea|need|doubt|longer|way|such|matter)\b)|nope|wrong|incorrect|actually"
     r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct)"
     r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)|that(?:'s| is) not (?:my|what|how)[^.!,]*"
-    r"|you should (?:know|remember) (?:this|that|it)(?: by now)?|nobody of that name exists"
+    r"|you should (?:know|remember) (?:this|that|it)(?: by now)?"
     r"|i (?:already )?(?:told|said)[^,:.]*|you (?:got|have) (?:that|it) wrong"
     r"|(?:just |simply )?(?:say|answer|reply) that"
     r"|you should (?:have )?(?:say|said|answer|answered)(?: that)?|the (?:right|correct) answer is"

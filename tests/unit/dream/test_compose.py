@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from slowwave.dream import compose
+from slowwave.dream.parts import gerund, parts
 from slowwave.exam.match import normalise
 
 
@@ -32,7 +33,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_a_question_is_taken_apart(
     question: str, asks: str, phrases: tuple[str, ...], verb: str | None, condition: str | None
 ) -> None:
-    found = compose.parts(question)
+    found = parts(question)
     assert found is not None
     assert (found.asks, found.verb, found.condition) == (asks, verb, condition)
     assert set(found.phrases) <= set(phrases) and found.phrases[0] == phrases[0]
@@ -43,7 +44,7 @@ def test_a_question_is_taken_apart(
     "question", ["What is a volcano?", "Who wrote Hamlet?", "Tell me about my sister.", "", "How?"]
 )
 def test_what_is_not_the_users_question_is_left_alone(question: str) -> None:
-    assert compose.parts(question) is None
+    assert parts(question) is None
     assert compose.compose(question, rng(), 5) == []
 
 
@@ -88,4 +89,4 @@ def test_near_ones_are_about_the_others() -> None:
      ("open the shop", "opening the shop"), ("", ""), ("see a doctor", "seeing a doctor"), ("cook", "cooking")],
 )  # fmt: skip
 def test_gerunds(verb: str, form: str) -> None:
-    assert compose.gerund(verb) == form
+    assert gerund(verb) == form

@@ -1,0 +1,139 @@
+"""A question of the user's taken apart: what it asks for, the things it speaks of and whose they are, verb, condition.
+
+By English rules, without a model; what no rule understands is left whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_AUX = r"(?:do|does|did|is|are|was|were|am|have|has|had|can|could|will|would|should|must|may|'s|'re)"
+_WH = re.compile(
+    r"^(?:(?:on|in|at|to|from|for|with|by|under|of) )?(?P<wh>what|which|who|whom|whose|where|when|why|how)\b\s*",
+    re.IGNORECASE,
+)
+_STOP = frozenset(
+    "a an the of to in on at by for from with without and or but if then than so as is are was were be been am do"
+    " does did have has had i you he she it we they me my mine your yours his her its our ours their theirs this"
+    " that these those there here what which who whom whose when where why how not no yes can could will would"
+    " shall should may might must just only also very really please called name names named know tell say about"
+    " into out up off over after before while during again always usually normally every each own get go make take"
+    " put keep want need use give kind sort way thing things someone somebody people one ones s t m re ve ll d".split()
+)
+PREPOSITION = r"(?:in|on|at|after|before|for|with|from|of|during|under|to|by|about|when|if|while|into|out of|over)"
+_NOUN_PHRASE = re.compile(
+    rf"\b(?P<det>my|our|the|an?)\s+(?P<np>[\w'-]+(?:\s+(?!(?:{PREPOSITION}|is|are|was|and|or|called|named|an?|the|my|our)\b)"
+    rf"[\w'-]+){{0,3}})(?P<verb>\s+(?:an?|the|my|our)\b)?",
+    re.IGNORECASE,
+)
+
+
+# Where or when a thing is done, which is not what the question is about.
+_SETTINGS = frozenset(
+    "morning evening night day week weekend month year afternoon noon work office team company kitchen house home room"
+    " place town end beginning".split()
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A question taken apart. Every part but `asks` may be missing."""
+
+    ours: bool  # asked as "we" or "our", else as "I"
+    asks: str  # what is wanted, in a word: name, place, day, size, way ...
+    phrases: tuple[str, ...]  # noun phrases with their owner: "my shoe size", "the minutes"
+    verb: str | None  # verb phrase in the base form: "report a bug in our app"
+    condition: str | None  # clause after "when" or "if": "a customer wants a refund"
+
+    @property
+    def how(self) -> bool:
+        return self.asks == "way"
+
+
+def parts(question: str) -> Parts | None:
+    """Take a question apart; None where it is not one of the user's ("What is a volcano?" has no owner)."""
+    text = question.strip().rstrip("?.! ")
+    match = _WH.match(text)
+    if match is None or not re.search(r"\b(?:i|my|me|mine|we|our|us|ours)\b", text, re.IGNORECASE):
+        return None
+    ours = re.search(r"\b(?:we|our|us|ours)\b", text, re.IGNORECASE) is not None
+    rest = text[match.end() :]
+    condition = None
+    if split := re.search(r"\b(?:when|if|whenever|once|in case)\s+(.+)$", rest, re.IGNORECASE):
+        condition, rest = split.group(1), rest[: split.start()].strip()
+    verb = None
+    owner = "our" if ours else "my"
+    found = []
+    if do := re.search(r"\b(?:do|does|did|can|should|must)\s+(?:i|we)\s+(.+)$", rest, re.IGNORECASE):
+        verb = re.sub(r"^do (?:in order )?to ", "", do.group(1))
+        verb = None if re.match(r"(?:do|take)\b", verb) else verb
+        head, body = rest[: do.start()].strip(), do.group(1)
+    elif third := re.search(r"\b(?:do|does|did)\s+((?:my|our) [\w'-]+)\s+(.+)$", rest, re.IGNORECASE):
+        head, body = rest[: third.start()].strip(), third.group(2)
+        found += [third.group(1), f"{third.group(1)}'s {(head or 'way').split()[-1]}"]
+    else:
+        head = re.split(rf"\b{_AUX}\b|'s\b", rest, maxsplit=1)[0].strip()
+        body = rest
+    asks = _asks(match.group("wh").lower(), head.lower(), text.lower(), verb, condition)
+    whole, at = f"{body} | {condition or ''}", 0
+    while np := _NOUN_PHRASE.search(whole, at):
+        at = np.end("np")
+        words = re.sub(r"'s?$", "", re.sub(r"(?:'s|s')\s+names?$|\s+names?$", "", np.group("np"))).split()
+        if np.group("verb") and len(words) > 1:
+            words.pop()  # "a customer wants a refund": what stands before the next article is a verb
+        while words and words[-1].lower() in _STOP - {"off"}:
+            words.pop()
+        if words and (words[-1].lower() not in _SETTINGS or not (verb or found)):
+            det = np.group("det").lower()
+            found.append(" ".join([det, *words]))
+            if len(words) > 1 and det in ("my", "our") and not any(word.endswith(("'s", "s'")) for word in words):
+                found.append(f"{det} {words[-1]}")
+    if condition is not None:
+        found = [phrase for phrase in found if not condition.startswith(phrase)]
+    if verb and head and asks not in ("way", "number", "amount", "time", "day", "name", "thing", "person"):
+        found.append(f"{owner} {asks}")
+    content = [w for w in re.findall(r"[\w'-]+", text) if w.lower() not in _STOP and len(w) > 2]
+    if not content:
+        return None
+    if not found and condition is None:
+        found = [f"{owner} {(verb or content[-1]).split()[0].lower()}"]
+    return Parts(ours, asks, tuple(dict.fromkeys(found)), verb, condition)
+
+
+def _asks(wh: str, head: str, text: str, verb: str | None, condition: str | None) -> str:
+    if wh == "how":
+        if match := re.match(r"(?:many|much|often|long|old|tall|far|big|late|early)\b", head):
+            return {"many": "number", "much": "amount", "often": "number", "long": "time", "old": "age"}.get(
+                match.group(0), "number"
+            )
+        return "name" if re.search(r"\bcalled\b|\bnamed\b", text) else "way"
+    if wh == "where":
+        return "place"
+    if wh == "when":
+        return "day"
+    if wh in ("who", "whom", "whose"):
+        return "person"
+    if wh == "why":
+        return "reason"
+    if head and (words := [w for w in re.findall(r"[a-z'-]+", head) if w not in _STOP or w == "name"]):
+        return words[-1]
+    if re.search(r"\bcalled\b|\bnames?\b|\bnamed\b", text):
+        return "name"
+    if condition or re.search(r"\bdo (?:i|we) do\b", text):
+        return "way"
+    if match := re.match(r"what(?:'s| is| are| was) (?:my|our) (.+)$", text):
+        return match.group(1).split()[-1] if len(match.group(1).split()) <= 3 else "thing"
+    return "thing"
+
+
+def gerund(verb: str) -> str:
+    """ "report a bug" gives "reporting a bug"."""
+    if not verb:
+        return ""
+    word, _, rest = verb.partition(" ")
+    if word.endswith("e") and not word.endswith(("ee", "oe", "ye")) and word != "be":
+        word = word[:-1]
+    elif re.fullmatch(r"[a-z]*[^aeiou][aeiou][bdgklmnprt]", word) and len(word) <= 4 and word not in ("open", "call"):
+        word += word[-1]
+    return f"{word}ing {rest}".strip()
