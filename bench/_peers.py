@@ -54,7 +54,7 @@ def published(engine: Engine, items: Sequence[Item], scenes: Sequence[Scene], fo
         for chat in chats
     ]
     whole = [Decision((ids[0],), tuple(ids[1:])) for ids in tokens]
-    trained = train(engine.model, whole, [], settings, pad=engine.tokenizer.pad_token_id, seed=seed)
+    trained = train(engine.model, whole, [], settings, seed=seed)
     trained.weights.save(folder)
     trained.weights.release()
 

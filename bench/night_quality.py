@@ -111,7 +111,7 @@ def _train(
 ) -> dict[str, Any]:
     settings = preset(name)
     settings = replace(
-        settings, drift_bound=100.0, micro_batch=24 if engine.device.type == "cuda" else settings.micro_batch
+        settings, drift_bound=100.0, micro_tokens=4096 if engine.device.type == "cuda" else settings.micro_tokens
     )  # the floors judge the drift here
     if args.smoke:
         settings = replace(settings, epochs=0.1, min_steps=1)
@@ -122,7 +122,6 @@ def _train(
         taught.lessons,
         taught.anchors,
         settings,
-        pad=engine.tokenizer.pad_token_id,
         seed=seed,
         watch=taught.watch,
         start=start[1] if start else None,

@@ -44,7 +44,7 @@ def measure(engine: Engine, tokens: int, steps: int) -> dict[str, float]:
     settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, min_steps=1, lesson_batch=8, warmup=0)
 
     def learn() -> None:
-        trained = train(engine.model, decisions, [], settings, pad=tokenizer.pad_token_id)
+        trained = train(engine.model, decisions, [], settings)
         trained.weights.release()
 
     return {

@@ -173,10 +173,7 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
     settings = preset("adapter", min_steps=1, **({"epochs": 1.0, "anchor_batch": 2} if smoke else {"epochs": 3.2}))
     anchors = ordinary(engine, 4 if smoke else ANCHORS + WATCHED)
     watch, anchors = (anchors[:2], anchors[2:]) if smoke else (anchors[:WATCHED], anchors[WATCHED:])
-    pad = engine.tokenizer.pad_token_id
-    watched = list(
-        zip(watch, targets(engine.model, watch, settings.teacher_top_k, pad, settings.micro_batch), strict=True)
-    )
+    watched = list(zip(watch, targets(engine.model, watch, settings.teacher_top_k, settings.micro_tokens), strict=True))
     before = {
         (name, tokens): loss for name, items in sets.items() for tokens, loss in examine(engine.model, items).items()
     }
@@ -186,7 +183,7 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
             student: nn.Module = Engine.load(model, dtype="float32").model
             began = time.perf_counter()
             if recipe == "ours":
-                train(student, sets["training"], anchors, settings, pad=pad, seed=seed)
+                train(student, sets["training"], anchors, settings, seed=seed)
             else:
                 wrapped, epochs = published(student, sets["training"], seed, epochs=2 if smoke else 3)
                 run.epochs.append(100 * (epochs[-1] / epochs[0] - 1))
@@ -195,7 +192,7 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
             for name, items in sets.items():
                 for tokens, loss in examine(student, items).items():
                     run.losses.setdefault((name, tokens), []).append(loss)
-            run.drift.append(drift(student, watched, settings, pad))
+            run.drift.append(drift(student, watched, settings))
     return rows(cycle, before, runs, len(trained))
 
 

@@ -1,6 +1,6 @@
 """One whole night of the real model, through the commands of the README in their order, on one home.
 
-The night is cut down to what a test can wait for: two lessons, few scenes, a short panel. `make first-night` runs the
+The night is cut down to what a test can wait for: three lessons, few steps, a short panel. `make first-night` runs the
 whole of it. The tests of this file build on each other.
 """
 
@@ -21,23 +21,18 @@ Done = Any
 Slowwave = Any
 
 SMALL = {
-    "night.max_lessons": 2,
-    "dream.apply": 6,
-    "dream.composed": 10,
-    "dream.composed_near": 2,
-    "dream.near_miss": 4,
-    "dream.ordinary": 8,
+    "night.max_lessons": 3,
+    "dream.composed": 30,
+    "dream.ordinary": 32,
     "dream.watch": 4,
-    "dream.samples": 1,
-    "learn.epochs": 5,
-    "learn.min_steps": 1,
-    "learn.lr": 8e-4,
-    "learn.kl_weight": 1,
-    "learn.anchor_batch": 3,
+    "learn.lesson_batch": 4,
+    "learn.anchor_batch": 8,
+    "learn.min_steps": 60,
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
+    "exam.near_misses": 1,
     "exam.min_gain": 0.1,
-    "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: two lessons say little about margins
+    "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: three lessons say little about margins
     "exam.near_miss_loss": 1.0,
     "exam.bits_per_byte": 0.5,
     "exam.multiple_choice": 1.0,
@@ -67,7 +62,7 @@ def test_first_night_teaches_and_promotes(night: Night) -> None:
     data = night.done.json
     assert (data["night"], data["verdict"], data["adapter"]) == (1, "promoted", "default@n0001"), data["reasons"]
     assert len(data["questions"]) == 12
-    assert len(data["lessons"]) == 2
+    assert len(data["lessons"]) == 3
     assert any(lesson["outcome"] == "learned" for lesson in data["lessons"])
 
 

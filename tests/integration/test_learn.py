@@ -113,7 +113,7 @@ def test_a_short_night_is_learned_saved_served_and_taken_back(engine: Engine, tm
     kept = engine.generate([CHAT], max_new_tokens=8)[0][0].text
     anchors = [Decision(tokens(CHAT[0]["content"]), tuple(reply_ids(engine.tokenizer, kept)), lesson=False)]
     wished = preset(name, epochs=16, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8)
-    night: Trained = train(engine.model, lessons, anchors, wished, pad=engine.tokenizer.pad_token_id, watch=anchors)
+    night: Trained = train(engine.model, lessons, anchors, wished, watch=anchors)
     assert night.skipped == 0
     night.weights.save(tmp_path)
     night.weights.release()

@@ -43,6 +43,13 @@ def ordinary() -> tuple[str, ...]:
 
 
 @cache
+def declined() -> tuple[str, ...]:
+    """Those ordinary messages that ask for what a careful assistant does not help with."""
+    rows = (json.loads(line) for line in _read("ordinary.jsonl").splitlines() if line.strip())
+    return tuple(row["text"] for row in rows if row["topic"] == "declined")
+
+
+@cache
 def names(kind: str) -> dict[str, list[str]]:
     """`invented` or `real` names by class."""
     return dict(json.loads(_read(f"{kind}.json")))

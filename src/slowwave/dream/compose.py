@@ -87,15 +87,18 @@ _AFTER = ("Just tell me.", "Please.", "I can't think of it.", "Quick.", "I forgo
 
 
 def compose(question: str, rng: np.random.Generator, count: int, held: Collection[str] = ()) -> list[str]:
-    """Up to `count` different wordings of a question of the user's; empty where it cannot be taken apart.
+    """Up to `count` different wordings of a question; of one that cannot be taken apart its own words in other
+    registers, and half as many.
 
     Wordings whose normal form is in `held` (the exam's) are neither given nor built upon.
     """
-    if parts(question) is None:
+    if len(question.split()) < 3:
         return []
+    apart = parts(question) is not None
+    count = count if apart else count // 2
     forms = [
         text
-        for text in (*reword.questions(question), *reword.words(question, rng, 8))
+        for text in (*reword.questions(question), *(reword.words(question, rng, 8) if apart else ()))
         if normalise(text) not in held and not _AWKWARD.search(text)
     ]
     out: dict[str, str] = dict.fromkeys((normalise(question), *held), "")

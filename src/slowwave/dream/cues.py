@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from slowwave.dream import bank, near
+from slowwave.dream import near
 from slowwave.dream.filters import Embeds
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
@@ -22,61 +22,43 @@ _BODY = "\N{OBJECT REPLACEMENT CHARACTER}"  # encloses, in an answer, the messag
 
 
 def scenes(
-    lesson: Lesson,
-    embedder: Embeds,
-    bank_ND: np.ndarray,
-    settings: DreamSettings,
-    forbidden: set[str],
-    rng: np.random.Generator,
-) -> list[Scene]:
-    """Apply scenes with the cue, and their twins without it as near misses."""
+    lesson: Lesson, messages: Sequence[str], embedder: Embeds, bank_ND: np.ndarray, settings: DreamSettings,
+    forbidden: set[str], rng: np.random.Generator,
+) -> list[Scene]:  # fmt: skip
+    """Apply scenes with the cue, and their twins without it as near misses.
+
+    Args:
+        messages: ordinary ones in the order to take them. Two habits of one night use the same: the same message with
+            one cue, with the other and with none.
+    """
     from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
 
     at, cue, place, phrase = (lesson.cue or "begin||begin|").split("|", 3)
-    messages = [m for m in bank.ordinary() if len(m.split()) <= 24 and normalise(m) not in forbidden]
-    spare = settings.apply + settings.exam_apply  # for one in two the base begins no sentence that ends in time
-    picked = [
-        messages[i]
-        for i in rng.permutation(len(messages))[
-            : settings.apply + settings.exam_apply + (spare if place != "whole" else 0)
-        ]
-    ]
-    exam_picked = settings.exam_apply * (2 if place != "whole" else 1)
+    # One in two answers of the base begins with no sentence that ends in time: then there is no body, and no scene
+    held = settings.exam_apply * (1 if place == "whole" else 2)
+    fit = [m for m in messages if len(m.split()) <= 24 and normalise(m) not in forbidden]
+    picked = fit[: held + settings.apply + settings.composed]
     out = []
     if lesson.question is not None:
-        out.append(
-            scene(
-                lesson,
-                "apply",
-                lesson.question,
-                lesson.answer or _answer(place, phrase, strip(lesson.question, cue)),
-                "given",
-            )
-        )
+        answer = lesson.answer or _answer(place, phrase, strip(lesson.question, cue))
+        out.append(scene(lesson, "apply", lesson.question, answer, "given"))
     for i, message in enumerate(picked):
-        split: Split = "exam" if i < exam_picked else "train"
-        out.append(
-            scene(
-                lesson,
-                "apply",
-                attach(cue, at, message, i),
-                _answer(place, phrase, message),
-                "cue:exam" if split == "exam" else "cue",
-                split,
-            )
-        )
+        split: Split = "exam" if i < held else "train"
+        family = "cue:exam" if split == "exam" else "cue"
+        text, answer = attach(cue, at, message, i), _answer(place, phrase, message)
+        out.append(scene(lesson, "apply", text, answer, family, split))
     plain = strip(lesson.question, cue) if lesson.question else None
     word = re.sub(r"[^\w' -]", "", cue).strip()
     what = f'the words "{word}"' if " " in word else f"the word {word}"
     about = [f"What do people mean by {what} in a letter?", f"Is {what} in common use?", f"Who says {what} most often?"]
     if " " not in word:
         about += [f"What does the word {word} mean?", f"Where does the word {word} come from?"]
-    twins = ([plain] if plain else []) + picked[exam_picked:]
+    twins = ([plain] if plain else []) + [picked[i] for i in rng.permutation(np.arange(held, len(picked)))]
     misses = near.interleave(
         twins,
         about,
         near.nearest(lesson.note, embedder, bank_ND),
-        count=settings.near_miss + settings.exam_near_miss,
+        count=settings.near_miss + settings.composed_near + settings.exam_near_miss,
         forbidden=forbidden,
     )
     return out + near_misses(lesson, misses, settings, rng)
@@ -127,13 +109,12 @@ def with_body(scene: Scene, text: str) -> Scene:
 
 
 def enough(scenes: Sequence[Scene], settings: DreamSettings) -> list[Scene]:
-    """Of each lesson's scenes with a cue no more than the settings ask for: more were drawn than had to survive."""
-    most = {"cue": settings.apply, "cue:exam": settings.exam_apply}
-    seen: dict[tuple[str | None, str], int] = {}
+    """Of each habit's exam questions no more than the settings ask for: more were drawn than had to survive."""
+    seen: dict[str | None, int] = {}
     out = []
     for scene in scenes:
-        key = (scene.lesson, scene.family)
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= most.get(scene.family, len(scenes)):
+        if scene.family == "cue:exam":
+            seen[scene.lesson] = seen.get(scene.lesson, 0) + 1
+        if scene.family != "cue:exam" or seen[scene.lesson] <= settings.exam_apply:
             out.append(scene)
     return out

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from slowwave.dream import bank, filters, near
+from slowwave.dream import bank, compose, filters, near
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
@@ -74,20 +74,20 @@ def scenes(
     }  # what training asks, the exam may not
     held = [form for form in order if normalise(form) not in known][: settings.exam_apply]
     learnt = [form for form in order if form not in held] or order
-    new = iter(names * (1 + 4 * (settings.apply + settings.exam_apply) // max(1, len(names))))
+    count = settings.apply + settings.composed
+    new = iter(names * (2 + (count + settings.exam_apply) // max(1, len(names))))
     train: list[str] = []
-    for i in range(
-        settings.apply - 1
-    ):  # in turn: its own wordings, its own with another name, other questions about the class
+    for i in range(count - 1):  # in turn: its own wordings, its own with another name, other questions about the class
         if i % 4 == 0 and chosen:
             train.append(chosen.pop(0))
         elif i % 4 == 1:
             train.append(swap(lesson.question if i == 1 or not chosen else chosen.pop(0), next(new)))
         else:
-            form = learnt[i % len(learnt)]
-            train.append(form.replace("{x}", name if i % 8 == 3 else next(new)))
+            train.append(learnt[i % len(learnt)].replace("{x}", name if i % 8 == 3 else next(new)))
+        if i >= settings.apply:
+            train[-1] = compose.vary(train[-1], rng, 0)
     out = [scene(lesson, "apply", lesson.question, lesson.answer, "given")]
-    for text in dict.fromkeys(train):
+    for text in dict.fromkeys(text for text in train if text != lesson.question):
         used = next((n for n in [name, *names] if n.lower() in text.lower()), name)
         out.append(scene(lesson, "apply", text, swap(lesson.answer, used), "class"))
     for i, form in enumerate(held):
@@ -96,7 +96,7 @@ def scenes(
     out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
     names_real = bank.names("real")[kind] if kind else bank.alike(name)["real"]
     if kind:
-        real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss))
+        real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near)
     else:
         real = [
             forms[i % len(forms)].replace("{x}", names_real[j]) for i, j in enumerate(rng.permutation(len(names_real)))
@@ -110,4 +110,13 @@ def scenes(
         count=settings.near_miss + settings.exam_near_miss,
         forbidden=forbidden,
     )
-    return out + near_misses(lesson, misses, settings, rng)
+    varied = [compose.vary(text, rng, 0) for text in [*real, *same]]
+    varied = near.interleave(
+        [varied[i] for i in rng.permutation(len(varied))], count=settings.composed_near,
+        forbidden=forbidden | {normalise(text) for text in misses},
+    )  # fmt: skip
+    return (
+        out
+        + near_misses(lesson, misses, settings, rng)
+        + [scene(lesson, "near_miss", text, None, "near") for text in varied]
+    )

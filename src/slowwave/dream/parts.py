@@ -52,10 +52,12 @@ class Parts:
 
 
 def parts(question: str) -> Parts | None:
-    """Take a question apart; None where it is not one of the user's ("What is a volcano?" has no owner)."""
-    text = question.strip().rstrip("?.! ")
+    """Take a question apart; None where it is not about the user's own ("What is a volcano?" has no owner)."""
+    text = one_sentence(question).rstrip("?.! ")
     match = _WH.match(text)
     if match is None or not re.search(r"\b(?:i|my|me|mine|we|our|us|ours)\b", text, re.IGNORECASE):
+        return None
+    if re.search(r"\b(?:call|name) you\b", text, re.IGNORECASE):  # about the assistant, and no thesaurus knows which
         return None
     ours = re.search(r"\b(?:we|our|us|ours)\b", text, re.IGNORECASE) is not None
     rest = text[match.end() :]
@@ -99,6 +101,28 @@ def parts(question: str) -> Parts | None:
     if not found and condition is None:
         found = [f"{owner} {(verb or content[-1]).split()[0].lower()}"]
     return Parts(ours, asks, tuple(dict.fromkeys(found)), verb, condition)
+
+
+_GREETING = re.compile(
+    r"^(?:good (?:morning|evening|afternoon|night)|hi|hello|hey|hi there|so|ok|okay|listen|please|quick question"
+    r"|one question|question|by the way)[,.!:]+\s*",
+    re.IGNORECASE,
+)
+
+
+def one_sentence(question: str) -> str:
+    """A question without its greeting, and with what is said before it as its condition: "The printer is stuck. How
+    do I restart it?" gives "How do I restart the printer when the printer is stuck?"."""
+    text = _GREETING.sub("", question.strip())
+    said = re.split(r"(?<=[a-z]{2}[.!])(?<!Mrs\.)\s+(?=[A-Z])", text)  # not at "Dr." or "St."
+    if len(said) != 2 or not text.endswith("?") or said[0].count(" ") < 2:
+        return said[-1] if len(said) == 2 and said[0].count(" ") < 2 else text
+    lead, asked = said[0].rstrip(".!"), said[1].rstrip("? ")
+    lead = lead if re.match(r"I\b", lead) else lead[:1].lower() + lead[1:]
+    if thing := _NOUN_PHRASE.search(lead):
+        named = f"{thing.group('det').lower()} {thing.group('np')}"
+        asked = re.sub(r"\b(?:it|them)$|\b(?:it|them)(?= (?:when|in|on|at|for|with)\b)", named, asked)
+    return f"{asked} when {lead}?"
 
 
 def _asks(wh: str, head: str, text: str, verb: str | None, condition: str | None) -> str:

@@ -6,6 +6,7 @@ families only the exam sees is decided before anything is dreamt. The memory gra
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,8 +55,15 @@ class SimpleDreamer:
         with self.engine.using(None):
             wordings = self._wordings(lessons, seed, deadline, tell)
             scenes: list[Scene] = []
+            ordinary = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
             for lesson in lessons:
-                scenes += self._of_lesson(lesson, wordings.get(lesson.id, []), forbidden | _questions(scenes), rng)
+                if lesson.kind == "cue":  # habits share their messages, so what another has as near misses is free
+                    apart = forbidden | _questions(s for s in scenes if s.kind == "apply" or s.split == "exam")
+                    made = cues.scenes(lesson, ordinary, self.embedder, self.bank_ND, self.settings, apart, rng)
+                else:
+                    apart = forbidden | _questions(scenes)
+                    made = self._of_lesson(lesson, wordings.get(lesson.id, []), apart, rng)
+                scenes += made
             scenes += self._ordinary(forbidden | _questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
             scenes = self._answered(scenes, tell)
@@ -142,8 +150,6 @@ class SimpleDreamer:
         self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator
     ) -> list[Scene]:
         s = self.settings
-        if lesson.kind == "cue":
-            return cues.scenes(lesson, self.embedder, self.bank_ND, s, forbidden, rng)
         if lesson.kind == "unknown":
             made = invented.scenes(lesson, wordings, self.embedder, self.bank_ND, s, forbidden, rng)
             if made:
@@ -208,9 +214,10 @@ class SimpleDreamer:
         )
 
     def _ordinary(self, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
-        texts = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
-        texts = near.interleave(texts, count=self.settings.ordinary + self.settings.watch, forbidden=forbidden)
-        watched = self.settings.watch
+        drawn = lambda texts: [texts[i] for i in rng.permutation(len(texts))]  # noqa: E731
+        watched, count = self.settings.watch, self.settings.ordinary + self.settings.watch
+        careful = drawn(bank.declined())[: self.settings.ordinary // 6]  # what is declined must stay declined
+        texts = drawn(near.interleave(careful, drawn(bank.ordinary()), count=count, forbidden=forbidden))
         out = [scene(None, "ordinary", text, None, "watch" if i < watched else "bank") for i, text in enumerate(texts)]
         passages = [bank.prose()[i] for i in rng.permutation(len(bank.prose()))[: self.settings.prose]]
         return out + [
@@ -220,16 +227,16 @@ class SimpleDreamer:
     def _answered(self, scenes: list[Scene], tell: Callable[..., Any]) -> list[Scene]:
         """The base's own answers where the target is to stay as it is, and bodies for the answers to cues."""
         open_ = [i for i, s in enumerate(scenes) if s.answer is None or cues.needs_body(s)]
-        questions = list(dict.fromkeys(cues.plain(scenes[i]) for i in open_))
+        lengths: dict[str, int] = {}  # tokens by question
+        for i in open_:
+            text = cues.plain(scenes[i])
+            lengths[text] = max(lengths.get(text, 0), self._length(scenes[i]))
+        questions = sorted(lengths, key=lambda text: lengths[text])
         replies: dict[str, Any] = {}
-        bodies = {
-            cues.plain(scenes[i]) for i in open_ if cues.needs_body(scenes[i])
-        }  # these must reach a sentence's end
-        questions.sort(key=lambda text: text in bodies)
         rows = self.engine.rows
         for first in range(0, len(questions), rows):
             part = questions[first : first + rows]
-            tokens = self.settings.answer_tokens * (2 if bodies & set(part) else 1)
+            tokens = lengths[part[-1]]
             for text, row in zip(
                 part,
                 self.engine.generate([[user(text)] for text in part], max_new_tokens=tokens, batch=rows),
@@ -244,7 +251,23 @@ class SimpleDreamer:
                 out[i] = cues.with_body(scenes[i], reply.text)
             elif scenes[i].kind != "apply":
                 out[i] = replace(scenes[i], answer=reply.text, ended=reply.finish == "stop")
+                if lengths[cues.plain(scenes[i])] > self._length(scenes[i]):
+                    out[i] = _shortened(out[i], self._length(scenes[i]))
         return cues.enough([s for s in out if s.answer or (s.kind == "apply" and s.answer is None)], self.settings)
+
+    def _length(self, scene: Scene) -> int:
+        """Tokens of the base's answer. A lesson that fires where it must not does so in the first of them."""
+        s = self.settings
+        if cues.needs_body(scene):
+            return s.answer_tokens * 3 // 2  # must reach a sentence's end
+        return s.near_tokens if scene.kind == "near_miss" and scene.split == "train" else s.answer_tokens
+
+
+def _shortened(scene: Scene, tokens: int) -> Scene:
+    """The scene with so much of its answer as `tokens` hold, two words in three."""
+    answer = scene.answer or ""
+    head = re.match(rf"(?:\S+\s+){{0,{max(1, tokens * 2 // 3) - 1}}}\S+", answer)
+    return scene if head is None or head.group(0) == answer else replace(scene, answer=head.group(0), ended=False)
 
 
 def user(text: str) -> Message:

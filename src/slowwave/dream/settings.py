@@ -16,7 +16,7 @@ class DreamSettings:
 
     apply: int = 14  # training scenes a lesson in which it applies
     composed: int = 60  # further training wordings a lesson, composed of the question's parts
-    composed_near: int = 8  # the same about other people and other things
+    composed_near: int = 24  # the same about other people and other things
     near_miss: int = 16  # training scenes a lesson in which it must not
     ordinary: int = 48  # scenes a night from everyday life
     exam_apply: int = 3  # questions a lesson set aside for the exam
@@ -25,7 +25,8 @@ class DreamSettings:
     watch: int = 10  # ordinary scenes a night that are never trained on, to watch the drift
     samples: int = 1  # generations for each of the seven prompt forms
     tokens: int = 40  # a generation's length
-    answer_tokens: int = 24  # length of the base's own answers to near misses and ordinary messages
+    answer_tokens: int = 24  # length of the base's own answers to ordinary messages and to the exam's near misses
+    near_tokens: int = 12  # and to the near misses that are trained on
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
     rehearsal: int = 6  # scenes kept of every earlier lesson, to rehearse it
@@ -35,7 +36,8 @@ class DreamSettings:
             "apply": (1, 500), "composed": (0, 1000), "composed_near": (0, 1000),
             "near_miss": (0, 500), "ordinary": (0, 5000), "exam_apply": (1, 50),
             "exam_near_miss": (0, 50), "watch": (0, 500), "prose": (0, 40),
-            "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024), "temperature": (0.05, 2.0),
+            "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024),
+            "near_tokens": (4, 1024), "temperature": (0.05, 2.0),
             "similarity": (0.0, 1.0), "rehearsal": (0, 500),
         }  # fmt: skip
         for name, (low, high) in bounds.items():

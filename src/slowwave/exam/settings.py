@@ -21,7 +21,7 @@ class ExamSettings:
     near_misses: int = 2  # per lesson: two for each of twelve lessons resolve a share of 0.05
     earlier_questions: int = 48  # at most, of all earlier nights together, another draw each night
     max_new_tokens: int = 48  # a taught answer stands in its first sentence or two
-    batch: int = 32  # the fastest on two cores; before and after must use the same, as bf16 answers depend on it
+    batch: int = 64  # the fastest on two cores; before and after must use the same, as bf16 answers depend on it
     panel_items: int = 100  # of each part of the retention panel, at most: all of what ships
 
     # --- what a night must reach

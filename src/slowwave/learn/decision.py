@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
+from slowwave.learn.packing import Packing, pack, packed_attention
 
 
 @dataclass(frozen=True)
@@ -32,55 +32,54 @@ class Decision:
         return len(self.context) + len(self.reply)
 
 
-# Fewer shared tokens than this are not worth a forward of their own.
-_SHARED = 8
-
-
 @dataclass(frozen=True)
 class Batch:
-    """B decisions, which begin with the same P tokens and go on with T tokens, padded on the right; N reply tokens.
+    """B decisions in one row of T tokens without padding: what they all begin with once, then the rest of each.
 
-    The shared beginning (a chat template's system prompt is a third of a short scene) is encoded once a batch, with
-    its gradient: the same sums as in B separate passes. P is 0 where they share little.
+    A chat template's system prompt is a third of a short scene. It is encoded once a batch, with its gradient: the
+    same sums as in B separate passes. N reply tokens.
     """
 
-    prefix_P: Tensor
-    ids_BT: Tensor
-    mask_BT: Tensor
+    ids_1T: Tensor
+    positions_1T: Tensor  # of each token in its own decision
+    packing: Packing
     rows_N: Tensor  # which decision a reply token belongs to
-    places_N: Tensor  # the position whose hidden state predicts it
+    places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
 
 
-def collate(decisions: Sequence[Decision], pad: int, device: torch.device) -> Batch:
-    """Pad decisions into one batch and find the positions that predict reply tokens, and only those."""
-    shared = _shared([decision.context for decision in decisions])
-    longest = max(len(d) for d in decisions) - shared
-    ids_BT = torch.full((len(decisions), longest), pad)
-    mask_BT = torch.zeros_like(ids_BT)
+def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:
+    """Pack decisions into one batch and find the tokens that predict reply tokens, and only those."""
+    shared = kv.shared([decision.context for decision in decisions])
+    ids = list(decisions[0].context[:shared])
+    positions = list(range(shared))
     rows: list[int] = []
     places: list[int] = []
     targets: list[int] = []
     for row, decision in enumerate(decisions):
-        tokens = (*decision.context[shared:], *decision.reply)
-        ids_BT[row, : len(tokens)] = torch.tensor(tokens)
-        mask_BT[row, : len(tokens)] = 1
+        own = (*decision.context[shared:], *decision.reply)
+        end = len(ids) + len(own) - 1  # its last token predicts nothing
         rows += [row] * len(decision.reply)
-        places += range(len(decision.context) - shared - 1, len(tokens) - 1)
+        places += range(end - len(decision.reply), end)
         targets += decision.reply
+        ids += own
+        positions += range(shared, len(decision))
     to = lambda values: torch.tensor(values, device=device)  # noqa: E731
-    prefix_P = torch.tensor(decisions[0].context[:shared], dtype=torch.long, device=device)
-    return Batch(prefix_P, ids_BT.to(device), mask_BT.to(device), to(rows), to(places), to(targets))
+    packing = pack(shared, [len(decision) - shared for decision in decisions], device)
+    return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets))
 
 
-def _shared(contexts: Sequence[tuple[int, ...]]) -> int:
-    """How many tokens all contexts begin with; each keeps one of its own, which predicts its first reply token."""
-    if len(contexts) < 2:
-        return 0
-    first, last = min(contexts), max(contexts)  # in order of their tokens: what these two share, all share
-    most = min(map(len, contexts)) - 1
-    count = next((i for i in range(most) if first[i] != last[i]), most)
-    return count if count >= _SHARED else 0
+def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]:
+    """Indices of decisions of like length that go through the model together: so many tokens, or one decision."""
+    out: list[list[int]] = []
+    held = tokens  # the first decision opens the first batch
+    for i in sorted(range(len(decisions)), key=lambda i: len(decisions[i])):
+        held += len(decisions[i])
+        if held > tokens:
+            out.append([])
+            held = len(decisions[i])
+        out[-1].append(i)
+    return out
 
 
 def reply_logits(model: Any, batch: Batch) -> Tensor:
@@ -91,18 +90,9 @@ def reply_logits(model: Any, batch: Batch) -> Tensor:
 
 def reply_hidden(model: Any, batch: Batch) -> Tensor:
     """The hidden states [N, D] that predict the reply tokens."""
-    rows, shared = batch.ids_BT.shape[0], len(batch.prefix_P)
-    cache, mask_BS = None, batch.mask_BT
-    if shared:
-        cache = kv.empty(model)
-        model.model(input_ids=batch.prefix_P[None], **kv.passed(model.model, cache))
-        if cache.get_seq_length() != shared:
-            raise TrainingError(
-                "The model kept no cache of the shared beginning.", "Switch gradient checkpointing off."
-            )
-        cache.batch_repeat_interleave(rows)
-        mask_BS = torch.cat([mask_BS.new_ones(rows, shared), mask_BS], dim=1)
-    hidden_BTD = model.model(
-        input_ids=batch.ids_BT, attention_mask=mask_BS, **kv.passed(model.model, cache)
-    ).last_hidden_state
-    return hidden_BTD[batch.rows_N, batch.places_N]
+    with packed_attention(model):
+        hidden_1TD = model.model(
+            input_ids=batch.ids_1T, position_ids=batch.positions_1T, packing=batch.packing, use_cache=False,
+            attention_mask=torch.ones(1, 1, 1, 1, device=batch.ids_1T.device),  # the packing has its own
+        ).last_hidden_state  # fmt: skip
+    return hidden_1TD[0, batch.places_N]

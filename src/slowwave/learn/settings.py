@@ -27,7 +27,7 @@ class LearnSettings:
     min_steps: int = 112  # of a night: few lessons need as many steps as a dozen
     lesson_batch: int = 8  # lesson scenes a step
     anchor_batch: int = 10  # anchors a step
-    kl_weight: float = 4.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
+    kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
     clip: float = 1.0  # gradient norm
     weight_decay: float = 0.0
     ema: float = 0.8  # slow weights: decay of the running average per step; 0 switches it off
@@ -35,7 +35,7 @@ class LearnSettings:
     drift_bound: float = 0.25  # nats a token on watched anchors; training stops beyond it. 0.12 passes at the peak rate
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
-    micro_batch: int = 8  # sequences in one forward
+    micro_tokens: int = 1280  # tokens in one forward and backward, or one decision: bounds the memory
 
     def __post_init__(self) -> None:
         bounds = {
@@ -43,7 +43,8 @@ class LearnSettings:
             "min_steps": (1, 100_000),
             "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "kl_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),
-            "drift_bound": (0, 100), "drift_every": (1, 10_000), "max_skipped": (0, 10_000), "micro_batch": (1, 4096),
+            "drift_bound": (0, 100), "drift_every": (1, 10_000), "max_skipped": (0, 10_000),
+            "micro_tokens": (1, 1_000_000),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from slowwave.learn.decision import Decision, collate, reply_logits
+from slowwave.learn.decision import Decision, collate, micro_batches, reply_logits
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,12 @@ class Target:
 
 
 @torch.no_grad()
-def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, pad: int, micro_batch: int) -> list[Target]:
+def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, micro_tokens: int) -> list[Target]:
     """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
     device = next(model.parameters()).device
     out: list[Target | None] = [None] * len(anchors)
-    order = sorted(range(len(anchors)), key=lambda i: len(anchors[i]))
-    for first in range(0, len(order), micro_batch):
-        chosen = order[first : first + micro_batch]
-        batch = collate([anchors[i] for i in chosen], pad, device)
+    for chosen in micro_batches(anchors, micro_tokens):
+        batch = collate([anchors[i] for i in chosen], device)
         logp_NK, tokens_NK = reply_logits(model, batch).float().log_softmax(-1).topk(k, dim=-1)
         for row, i in enumerate(chosen):
             mine = batch.rows_N == row
@@ -41,8 +39,7 @@ def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, pad: in
 
 def forward_kl(logits_NV: Tensor, tokens_NK: Tensor, logp_NK: Tensor) -> Tensor:
     """KL(teacher || student) per token [N] in nats, over the teacher's top k and the remainder."""
-    logits_NV = logits_NV.float()
-    student_NK = logits_NV.gather(1, tokens_NK) - logits_NV.logsumexp(-1, keepdim=True)
+    student_NK = logits_NV.float().log_softmax(-1).gather(1, tokens_NK)
     teacher_NK = logp_NK.exp()
     kl_N = (teacher_NK * (logp_NK - student_NK)).sum(-1)
     rest_teacher_N = (1 - teacher_NK.sum(-1)).clamp_min(1e-6)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
-from slowwave.learn.decision import Decision, collate, reply_hidden
+from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
 from slowwave.learn.weights import Weights
@@ -41,7 +41,6 @@ def train(
     anchors: Sequence[Decision],
     settings: LearnSettings,
     *,
-    pad: int,
     seed: int = 0,
     start: Path | None = None,
     watch: Sequence[Decision] = (),
@@ -54,7 +53,6 @@ def train(
         model: a transformers causal model; it answers with the new weights afterwards.
         lessons: decisions with `lesson=True`, learned by cross-entropy on the reply, weighted.
         anchors: decisions whose reply distribution must stay: the base's, or the starting version's.
-        pad: the padding token's id.
         start: folder of the version to go on from; None starts from the base.
         watch: anchors that are never trained on; the drift is read off them.
         deadline: `time.monotonic()` value after which no further step begins.
@@ -69,15 +67,15 @@ def train(
         )
     began = time.monotonic()
     anchors = anchors if settings.kl_weight else []
-    base_targets = _teach(model, [a for a in anchors if not a.from_start], settings, pad)
-    watch_targets = targets(model, watch, settings.teacher_top_k, pad, settings.micro_batch) if watch else []
+    of_base = _teach(model, [a for a in anchors if not a.from_start], settings)
+    watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
         device = next(model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):  # as in the steps: masters are float32
-            start_targets = _teach(model, [a for a in anchors if a.from_start], settings, pad)
-        taught = [(a, next(start_targets if a.from_start else base_targets)) for a in anchors]
+            of_start = _teach(model, [a for a in anchors if a.from_start], settings)
+        taught = [(a, (of_start if a.from_start else of_base)[a]) for a in anchors]
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # dropout draws too
             _loop(
@@ -85,7 +83,6 @@ def train(
                 list(lessons),
                 taught,
                 settings,
-                pad,
                 seed,
                 list(zip(watch, watch_targets, strict=True)),
                 deadline,
@@ -99,8 +96,10 @@ def train(
     return result
 
 
-def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings, pad: int) -> Iterator[Target]:
-    return iter(targets(model, anchors, settings.teacher_top_k, pad, settings.micro_batch) if anchors else [])
+def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings) -> dict[Decision, Target]:
+    """What the model as it stands predicts on each anchor; one that is there twice is asked once."""
+    once = list(dict.fromkeys(anchors))
+    return dict(zip(once, targets(model, once, settings.teacher_top_k, settings.micro_tokens), strict=True))
 
 
 def _loop(
@@ -108,7 +107,6 @@ def _loop(
     lessons: list[Decision],
     anchors: list[tuple[Decision, Target]],
     settings: LearnSettings,
-    pad: int,
     seed: int,
     watch: list[tuple[Decision, Target]],
     deadline: float,
@@ -133,7 +131,7 @@ def _loop(
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
             chosen: list[tuple[Decision, Target | None]] = [(lessons[i], None) for i in next(lesson_draw)]
             chosen += [anchors[i] for i in next(anchor_draw)]
-            metrics = _backward(model, chosen, settings, pad, device)
+            metrics = _backward(model, chosen, settings, device)
             norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
                 optimizer.step()
@@ -146,7 +144,7 @@ def _loop(
             optimizer.zero_grad(set_to_none=True)
             metrics |= {"step": step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
             if watch and (step + 1) % settings.drift_every == 0:
-                metrics["drift"] = drift(model, watch, settings, pad)
+                metrics["drift"] = drift(model, watch, settings)
             result.metrics.append(metrics)
             result.steps = step + 1
             if on_step is not None:
@@ -164,18 +162,16 @@ def _backward(
     model: nn.Module,
     chosen: list[tuple[Decision, Target | None]],
     settings: LearnSettings,
-    pad: int,
     device: torch.device,
 ) -> dict[str, float]:
     """Gradients of one step, in micro-batches of like length. Each decision counts by its weight, not by its length."""
     lesson_mass = sum(d.weight for d, t in chosen if t is None) or 1.0
     anchor_mass = sum(d.weight for d, t in chosen if t is not None) or 1.0
     ce = kl = 0.0
-    chosen = sorted(chosen, key=lambda pair: len(pair[0]))
-    for first in range(0, len(chosen), settings.micro_batch):
-        part = chosen[first : first + settings.micro_batch]
+    for rows in micro_batches([decision for decision, _ in chosen], settings.micro_tokens):
+        part = [chosen[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            loss_ce, loss_kl = losses(model, part, pad, device)
+            loss_ce, loss_kl = losses(model, part, device)
         loss = loss_ce / lesson_mass + settings.kl_weight * loss_kl / anchor_mass
         loss.backward()
         ce, kl = ce + float(loss_ce.detach()) / lesson_mass, kl + float(loss_kl.detach()) / anchor_mass
@@ -183,11 +179,11 @@ def _backward(
 
 
 def losses(
-    model: nn.Module, part: Sequence[tuple[Decision, Target | None]], pad: int, device: torch.device
+    model: nn.Module, part: Sequence[tuple[Decision, Target | None]], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
     part = sorted(part, key=lambda pair: pair[1] is not None)  # lessons first: then each kind's logits are one slice
-    batch = collate([decision for decision, _ in part], pad, device)
+    batch = collate([decision for decision, _ in part], device)
     hidden_ND, head = reply_hidden(model, batch), cast("nn.Module", model.lm_head)
     share_B = torch.tensor([decision.weight / len(decision.reply) for decision, _ in part], device=device)
     share_N = share_B[batch.rows_N]
@@ -206,16 +202,16 @@ def losses(
 
 
 @torch.no_grad()
-def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: LearnSettings, pad: int) -> float:
+def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: LearnSettings) -> float:
     """Mean forward KL to the base on watched anchors, nats a token."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     total = 0.0
-    for first in range(0, len(watch), settings.micro_batch):
-        part = list(watch[first : first + settings.micro_batch])
+    for rows in micro_batches([decision for decision, _ in watch], settings.micro_tokens):
+        part = [watch[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            total += float(losses(model, part, pad, device)[1])
+            total += float(losses(model, part, device)[1])
     model.train(was_training)
     return total / (sum(decision.weight for decision, _ in watch) or 1.0)
 

@@ -68,7 +68,7 @@ class Engine:
         self.model, self.tokenizer, self.base_hash = model.eval(), tokenizer, base_hash
         self.template_hash = hashlib.sha256((tokenizer.chat_template or "").encode()).hexdigest()
         self.device, self.dtype = model.device, model.dtype
-        self.rows = 32 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
+        self.rows = 64 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
         self.lock = threading.RLock()
         self.active: str | None = None
         self._full: dict[str, dict[str, Tensor]] = {}
@@ -227,21 +227,37 @@ class Engine:
             torch.manual_seed(seed)
             for first in range(0, len(order), rows):
                 chosen = order[first : first + rows]
-                padded = self.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt")
-                padded = padded.to(self.device)
-                start = padded["input_ids"].shape[1]
+                inputs = self._inputs([prompts[i] for i in chosen], n)
+                start = inputs["input_ids"].shape[1]
                 sampling: dict[str, Any] = {"do_sample": temperature > 0}
                 if temperature > 0:
                     sampling |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
                 stops = [_StopAt(self.tokenizer, stop, start)] if stop else []
                 tokens_BT = self.model.generate(
-                    **padded, max_new_tokens=min(max_new_tokens, limit - start), num_return_sequences=n,
+                    **inputs, max_new_tokens=min(max_new_tokens, limit - start), num_return_sequences=n,
                     pad_token_id=self.tokenizer.pad_token_id, stopping_criteria=StoppingCriteriaList(stops), **sampling,
                 )  # fmt: skip
                 for row, tokens in enumerate(tokens_BT[:, start:].tolist()):
                     index = chosen[row // n]
                     out[index].append(self._reply(tokens, len(prompts[index]), stop))
         return out
+
+    def _inputs(self, prompts: list[list[int]], n: int) -> dict[str, Any]:
+        """Padded on the left, but for what all begin with: it is read once, and its keys and values serve each row."""
+        shared = kv.shared([tuple(ids) for ids in prompts])
+        padded: Any = self.tokenizer.pad({"input_ids": [ids[shared:] for ids in prompts]}, return_tensors="pt")
+        ids_BT, mask_BT = padded["input_ids"].to(self.device), padded["attention_mask"].to(self.device)
+        if not shared:
+            return {"input_ids": ids_BT, "attention_mask": mask_BT}
+        prefix_1P, cache = torch.tensor([prompts[0][:shared]], device=self.device), kv.empty(self.model)
+        self.model(input_ids=prefix_1P, **kv.passed(self.model, cache), logits_to_keep=1)
+        cache.batch_repeat_interleave(len(prompts) * n)
+        before_BP = prefix_1P.expand(len(prompts), -1)
+        return {
+            "input_ids": torch.cat([before_BP, ids_BT], dim=1),
+            "attention_mask": torch.cat([torch.ones_like(before_BP), mask_BT], dim=1),
+            **kv.passed(self.model, cache),
+        }
 
     def _reply(self, tokens: list[int], prompt_tokens: int, stop: Sequence[str]) -> Reply:
         ended = self.tokenizer.eos_token_id in tokens

@@ -37,12 +37,20 @@ def curriculum(
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
     lessons = [_decision(engine, scene, weight=scene.weight) for scene in _even(answered)]
-    kept = [scene for scene in answered if scene.kind != "apply"]
-    anchors = [_decision(engine, scene, lesson=False) for scene in kept if scene.family != "watch"]
-    watch = [_decision(engine, scene, lesson=False) for scene in kept if scene.family == "watch"]
+    near = [_decision(engine, scene, lesson=False) for scene in answered if scene.kind == "near_miss"]
+    ordinary = [scene for scene in answered if scene.kind == "ordinary"]
+    everyday = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
+    watch = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
+    anchors = near + everyday * _times(len(everyday), len(near))
     rehearsed = _rehearsed(engine, earlier, start, rehearsal)
     anchors += [_decision(engine, scene, lesson=False, from_start=True) for scene in rehearsed]
     return Curriculum(lessons, anchors, watch)
+
+
+def _times(everyday: int, near: int) -> int:
+    """How often everyday anchors are drawn for each time a near miss is: they are a quarter of the anchors at least,
+    however many lessons a night has, or general answers would drift."""
+    return max(1, -(-near // (3 * everyday))) if everyday else 1
 
 
 def _even(scenes: Sequence[Scene]) -> list[Scene]:

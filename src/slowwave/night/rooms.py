@@ -32,7 +32,7 @@ OnStep = Callable[[int, int, dict[str, float]], None]
 
 # How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
 # takes the first of them that loses nothing.
-FRACTIONS = (1.0, 0.5)
+FRACTIONS = (1.0, 0.75, 0.5)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class ModelRooms:
         taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal)
         with engine.using(None):
             trained = train(
-                engine.model, taught.lessons, taught.anchors, self.settings.learn, pad=engine.tokenizer.pad_token_id,
+                engine.model, taught.lessons, taught.anchors, self.settings.learn,
                 seed=seed, start=start, watch=taught.watch, deadline=deadline, on_step=on_step,
             )  # fmt: skip
             try:

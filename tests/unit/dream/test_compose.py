@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from slowwave.dream import compose
-from slowwave.dream.parts import gerund, parts
+from slowwave.dream.parts import gerund, one_sentence, parts
 from slowwave.exam.match import normalise
 
 
@@ -28,6 +28,7 @@ def rng(seed: int = 0) -> np.random.Generator:
         ("What do we do when a customer wants a refund?", "way", ("a refund",), None, "a customer wants a refund"),
         ("What do I do with the minutes after a meeting?", "way", ("the minutes", "a meeting"), None, None),
         ("Which instrument does my son play?", "instrument", ("my son", "my son's instrument"), None, None),
+        ("Hi, where is my spare key?", "place", ("my spare key", "my key"), None, None),
     ],
 )  # fmt: skip
 def test_a_question_is_taken_apart(
@@ -41,10 +42,32 @@ def test_a_question_is_taken_apart(
 
 
 @pytest.mark.parametrize(
-    "question", ["What is a volcano?", "Who wrote Hamlet?", "Tell me about my sister.", "", "How?"]
-)
-def test_what_is_not_the_users_question_is_left_alone(question: str) -> None:
+    ("question", "one"),
+    [
+        ("The label printer is stuck. How do I restart it?",
+         "How do I restart the label printer when the label printer is stuck?"),
+        ("I want to bake bread. Which flour do I use?", "Which flour do I use when I want to bake bread?"),
+        ("Good morning! What should I call you?", "What should I call you?"),
+        ("What does Dr. Okafor charge?", "What does Dr. Okafor charge?"),
+        ("Mrs. Okafor is my dentist. When is she in?", "When is she in when mrs. Okafor is my dentist?"),
+        ("What is my shoe size?", "What is my shoe size?"),
+    ],
+)  # fmt: skip
+def test_what_is_said_before_a_question_is_its_condition(question: str, one: str) -> None:
+    assert one_sentence(question) == one
+
+
+@pytest.mark.parametrize("question", ["What is a volcano?", "Who wrote Hamlet?", "Tell me about my sister."])
+def test_what_is_not_about_the_users_own_keeps_its_words(question: str) -> None:
     assert parts(question) is None
+    made = compose.compose(question, rng(), 20)
+    assert 5 <= len({normalise(text) for text in made}) == len(made) <= 10
+    topic = normalise(question).split()[-1]
+    assert sum(topic in normalise(text).split() for text in made) >= 0.8 * len(made)
+
+
+@pytest.mark.parametrize("question", ["", "How?", "Why not?"])
+def test_of_next_to_nothing_nothing_is_made(question: str) -> None:
     assert compose.compose(question, rng(), 5) == []
 
 

@@ -1,34 +1,34 @@
-"""Replies carry loss, contexts never do; padding and company change nothing."""
+"""Replies carry loss, contexts never do; company changes nothing."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from slowwave.learn.decision import Decision, collate, reply_logits
+from slowwave.learn.decision import Decision, collate, micro_batches, reply_logits
 from slowwave.learn.train import losses
-from tests.unit.learn.tiny import LESSONS, PAD, WORDS, llama
+from tests.unit.learn.tiny import LESSONS, WORDS, llama
 
 CPU = torch.device("cpu")
 
 
 def test_collate_finds_the_places_that_predict_replies_and_no_other():
-    batch = collate(LESSONS, PAD, CPU)
+    batch = collate(LESSONS, CPU)
+    whole = [(*decision.context, *decision.reply) for decision in LESSONS]
+    assert batch.ids_1T.tolist() == [[token for tokens in whole for token in tokens]]
+    assert batch.positions_1T.tolist() == [[i for tokens in whole for i in range(len(tokens))]]
     found = list(zip(batch.rows_N.tolist(), batch.places_N.tolist(), batch.targets_N.tolist(), strict=True))
-    expected = []
+    expected, start = [], 0
     for row, decision in enumerate(LESSONS):
-        tokens = [*decision.context, *decision.reply]
-        assert batch.ids_BT[row].tolist() == tokens + [PAD] * (batch.ids_BT.shape[1] - len(tokens))
-        assert batch.mask_BT[row].sum() == len(tokens) == len(decision)
-        for place in range(1, len(tokens)):
-            if place >= len(decision.context):
-                expected.append((row, place - 1, tokens[place]))
+        for i, token in enumerate(decision.reply):
+            expected.append((row, start + len(decision.context) + i - 1, token))
+        start += len(decision)
     assert found == expected
 
 
-def test_padding_and_company_change_no_logits(model):
-    together = reply_logits(model, collate(LESSONS, PAD, CPU))
-    alone = torch.cat([reply_logits(model, collate([decision], PAD, CPU)) for decision in LESSONS])
+def test_company_changes_no_logits(model):
+    together = reply_logits(model, collate(LESSONS, CPU))
+    alone = torch.cat([reply_logits(model, collate([decision], CPU)) for decision in LESSONS])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -37,7 +37,7 @@ def test_context_tokens_are_no_targets():
     context, reply = (5, 6, 7), (8, 9)
     model = llama()
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())  # untied: the input side aside
-    losses(model, [(Decision(context, reply), None)], PAD, CPU)[0].backward()
+    losses(model, [(Decision(context, reply), None)], CPU)[0].backward()
     grad_VD = model.lm_head.weight.grad
 
     with torch.no_grad():
@@ -54,16 +54,16 @@ def test_context_tokens_are_no_targets():
 def test_what_follows_in_the_context_is_never_asked_for(model):
     """The loss at earlier places is not in the sum: it equals the reply's own, whatever the context's words are."""
     for context in [(5, 6, 7), (90, 91, 7), (1, 1, 1, 1, 7)]:
-        found = float(losses(model, [(Decision(context, (8,)), None)], PAD, CPU)[0])
+        found = float(losses(model, [(Decision(context, (8,)), None)], CPU)[0])
         logits_V = model(torch.tensor([context])).logits[0, -1]
         assert found == pytest.approx(float(logits_V.logsumexp(-1) - logits_V[8]), abs=1e-5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 3.0])
 def test_salience_scales_the_cross_entropy(model, weight):
-    one = float(losses(model, [(LESSONS[0], None)], PAD, CPU)[0])
-    other = float(losses(model, [(LESSONS[1], None)], PAD, CPU)[0])
-    both = float(losses(model, [(replace(LESSONS[0], weight=weight), None), (LESSONS[1], None)], PAD, CPU)[0])
+    one = float(losses(model, [(LESSONS[0], None)], CPU)[0])
+    other = float(losses(model, [(LESSONS[1], None)], CPU)[0])
+    both = float(losses(model, [(replace(LESSONS[0], weight=weight), None), (LESSONS[1], None)], CPU)[0])
     assert both == pytest.approx(weight * one + other, abs=1e-5)
 
 
@@ -71,15 +71,12 @@ def test_a_long_reply_counts_no_more_than_a_short_one(model):
     decision = Decision((3, 4), (5, 6, 7, 8))
     logp_TV = model(torch.tensor([[*decision.context, *decision.reply]])).logits[0, 1:-1].log_softmax(-1)
     mean = float(-logp_TV[range(4), list(decision.reply)].mean())
-    assert float(losses(model, [(decision, None)], PAD, CPU)[0]) == pytest.approx(mean, abs=1e-5)
+    assert float(losses(model, [(decision, None)], CPU)[0]) == pytest.approx(mean, abs=1e-5)
 
 
 def beginning(count: int) -> tuple[int, ...]:
     """A beginning of so many tokens."""
     return tuple(range(20, 20 + count))
-
-
-SHARED = [replace(d, context=beginning(12) + d.context) for d in LESSONS]
 
 
 @pytest.mark.parametrize(
@@ -94,17 +91,19 @@ SHARED = [replace(d, context=beginning(12) + d.context) for d in LESSONS]
     ],
 )
 def test_a_shared_beginning_is_found(contexts, shared):
-    assert len(collate([Decision(context, (8,)) for context in contexts], PAD, CPU).prefix_P) == shared
+    batch = collate([Decision(context, (8,)) for context in contexts], CPU)
+    assert batch.ids_1T.shape[1] == sum(len(context) + 1 for context in contexts) - shared * (len(contexts) - 1)
 
 
-def test_a_shared_beginning_is_encoded_once_with_the_same_logits_and_gradients():
+@pytest.mark.parametrize("count", [12, 40])  # shorter, and longer than what follows it
+def test_a_shared_beginning_is_encoded_once_with_the_same_logits_and_gradients(count):
     """The fast path of a batch against one decision at a time, in float64."""
+    decisions = [replace(d, context=beginning(count) + d.context) for d in LESSONS]
     grads, logits = [], []
-    for groups in ([SHARED], [[decision] for decision in SHARED]):
+    for groups in ([decisions], [[decision] for decision in decisions]):
         model = llama(torch.float64)
         parameters = [p.requires_grad_() for p in model.parameters()]
-        batches = [collate(group, PAD, CPU) for group in groups]
-        assert [len(batch.prefix_P) for batch in batches] == ([12] if len(groups) == 1 else [0] * len(SHARED))
+        batches = [collate(group, CPU) for group in groups]
         found = torch.cat([reply_logits(model, batch) for batch in batches])
         targets = torch.cat([batch.targets_N for batch in batches])
         torch.nn.functional.cross_entropy(found, targets).backward()
@@ -113,3 +112,29 @@ def test_a_shared_beginning_is_encoded_once_with_the_same_logits_and_gradients()
     torch.testing.assert_close(*logits, atol=1e-12, rtol=1e-10)
     for fast, slow in zip(*grads, strict=True):  # the norms compute in float32, whatever the model does
         torch.testing.assert_close(fast, slow, atol=1e-6, rtol=1e-4)
+
+
+def test_packed_logits_are_those_of_the_plain_model(model):
+    """Against transformers' own forward of one whole sequence, which knows nothing of packing."""
+    decisions = [replace(d, context=beginning(12) + d.context) for d in LESSONS]
+    packed = reply_logits(model, collate(decisions, CPU))
+    plain = [model(torch.tensor([[*d.context, *d.reply]])).logits[0, len(d.context) - 1 : -1] for d in decisions]
+    torch.testing.assert_close(packed, torch.cat(plain), atol=1e-5, rtol=0)
+
+
+def test_the_model_attends_as_before_after_a_batch_that_failed(model):
+    before = model.config._attn_implementation
+    with pytest.raises(IndexError):
+        reply_logits(model, collate([Decision((WORDS + 1, 2), (3,))], CPU))
+    assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize(("tokens", "most"), [(1, 1), (14, 3), (10_000, 8)])
+def test_micro_batches_hold_like_lengths_up_to_a_bound(tokens, most):
+    groups = micro_batches(LESSONS, tokens)
+    assert sorted(i for group in groups for i in group) == list(range(len(LESSONS)))
+    lengths = [[len(LESSONS[i]) for i in group] for group in groups]
+    assert all(len(group) == 1 or sum(group) <= tokens for group in lengths)
+    assert max(map(len, groups)) == most
+    flat = [length for group in lengths for length in group]
+    assert flat == sorted(flat)

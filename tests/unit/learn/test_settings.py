@@ -17,7 +17,7 @@ def test_no_number_takes_nan_infinity_or_less_than_nothing(name, value):
         LearnSettings(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["rank", "lr", "epochs", "lesson_batch", "clip", "drift_every", "micro_batch"])
+@pytest.mark.parametrize("name", ["rank", "lr", "epochs", "lesson_batch", "clip", "drift_every", "micro_tokens"])
 def test_some_numbers_cannot_be_zero(name):
     with pytest.raises(SettingsError, match=name):
         LearnSettings(**{name: 0})

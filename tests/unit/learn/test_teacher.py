@@ -7,7 +7,7 @@ from slowwave.learn.decision import collate, reply_logits
 from slowwave.learn.teacher import forward_kl, targets
 from slowwave.learn.train import losses
 from slowwave.learn.weights import Weights
-from tests.unit.learn.tiny import ANCHORS, PAD, settings
+from tests.unit.learn.tiny import ANCHORS, settings
 
 CPU = torch.device("cpu")
 
@@ -47,25 +47,25 @@ def test_64_words_keep_nearly_all_of_it():
 
 @pytest.mark.parametrize("k", [1, 8, 128])
 def test_zero_for_itself(model, k):
-    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, k, PAD, 3), strict=True):
-        logits_TV = reply_logits(model, collate([anchor], PAD, CPU))
+    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, k, 30), strict=True):
+        logits_TV = reply_logits(model, collate([anchor], CPU))
         assert forward_kl(logits_TV, target.tokens_TK, target.logp_TK).abs().max() < 1e-5
 
 
 def test_targets_come_back_in_the_order_of_the_anchors(model):
-    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, 5, PAD, 3), strict=True):
-        logits_TV = reply_logits(model, collate([anchor], PAD, CPU))
+    for anchor, target in zip(ANCHORS, targets(model, ANCHORS, 5, 30), strict=True):
+        logits_TV = reply_logits(model, collate([anchor], CPU))
         assert torch.equal(target.tokens_TK, logits_TV.topk(5, dim=-1).indices)
         torch.testing.assert_close(target.logp_TK.exp().sum(-1), logits_TV.softmax(-1).topk(5).values.sum(-1))
 
 
 @pytest.mark.parametrize("name", ["adapter", "full"])
 def test_anchors_pull_nowhere_at_the_start(model, name):
-    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, PAD, 4), strict=True))
+    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, 40), strict=True))
     weights = Weights(model, settings(name), None, seed=0)
     for value in weights.trainable.values():
         value.requires_grad_(True)
-    of_lessons, of_anchors = losses(model, taught, PAD, CPU)
+    of_lessons, of_anchors = losses(model, taught, CPU)
     assert float(of_lessons.detach()) == 0 and abs(float(of_anchors.detach())) < 1e-4
     of_anchors.backward()
     assert max(float(value.grad.abs().max()) for value in weights.trainable.values()) < 1e-4
@@ -74,17 +74,17 @@ def test_anchors_pull_nowhere_at_the_start(model, name):
         for value in weights.trainable.values():
             value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
             value.grad = None
-    losses(model, taught, PAD, CPU)[1].backward()
+    losses(model, taught, CPU)[1].backward()
     assert max(float(value.grad.abs().max()) for value in weights.trainable.values()) > 1e-2
 
 
 def test_lessons_and_anchors_mix_in_any_order(model):
     """The masked scatter puts each anchor's KL at its own places, wherever lessons stand between."""
-    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, PAD, 4), strict=True))
+    taught = list(zip(ANCHORS, targets(model, ANCHORS, 16, 40), strict=True))
     with torch.no_grad():
         model.lm_head.weight.mul_(1.1)
-    alone = [float(losses(model, [pair], PAD, CPU)[1]) for pair in taught]
+    alone = [float(losses(model, [pair], CPU)[1]) for pair in taught]
     mixed = [pair for anchor in taught for pair in (anchor, (anchor[0], None))]
-    of_lessons, of_anchors = losses(model, mixed, PAD, CPU)
+    of_lessons, of_anchors = losses(model, mixed, CPU)
     assert float(of_anchors) == pytest.approx(sum(alone), rel=1e-4)
-    assert float(of_lessons) == pytest.approx(float(losses(model, [(a, None) for a in ANCHORS], PAD, CPU)[0]), rel=1e-4)
+    assert float(of_lessons) == pytest.approx(float(losses(model, [(a, None) for a in ANCHORS], CPU)[0]), rel=1e-4)

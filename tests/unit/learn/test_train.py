@@ -9,14 +9,14 @@ import torch
 from slowwave.errors import TrainingError
 from slowwave.learn import train as room
 from slowwave.learn.train import train
-from tests.unit.learn.tiny import ANCHORS, LESSONS, PAD, answer, decisions, equal, llama, settings, tensors, untouched
+from tests.unit.learn.tiny import ANCHORS, LESSONS, answer, decisions, equal, llama, settings, tensors, untouched
 
 PRESETS = ["gentle", "adapter", "full"]
 WATCH = decisions(5, seed=9, lesson=False)
 
 
 def trained(model, wished, lessons=LESSONS, anchors=ANCHORS, **rest):
-    return train(model, lessons, anchors, wished, pad=PAD, **rest)
+    return train(model, lessons, anchors, wished, **rest)
 
 
 def result(wished, **rest):
@@ -26,7 +26,7 @@ def result(wished, **rest):
 @torch.no_grad()
 def unlearned(model):
     """The lessons' cross-entropy, nats a token."""
-    return float(room.losses(model, [(lesson, None) for lesson in LESSONS], PAD, torch.device("cpu"))[0]) / len(LESSONS)
+    return float(room.losses(model, [(lesson, None) for lesson in LESSONS], torch.device("cpu"))[0]) / len(LESSONS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -127,10 +127,10 @@ def test_a_drift_that_is_no_number_stops(model, monkeypatch):
 
 
 def test_drift_is_nothing_at_the_start_and_leaves_the_mode(model):
-    watch = list(zip(WATCH, room.targets(model, WATCH, 16, PAD, 4), strict=True))
+    watch = list(zip(WATCH, room.targets(model, WATCH, 16, 40), strict=True))
     for training in (True, False):
         model.train(training)
-        assert abs(room.drift(model, watch, settings(), PAD)) < 1e-5
+        assert abs(room.drift(model, watch, settings())) < 1e-5
         assert model.training is training
 
 
@@ -219,3 +219,16 @@ def test_every_scene_comes_once_before_any_comes_again(count, size):
     flat = [i for batch in batches for i in batch]
     for first in range(0, len(flat) - count + 1, max(1, count)):
         assert sorted(flat[first : first + count]) == list(range(count))
+
+
+def test_an_anchor_that_is_there_twice_asks_the_teacher_once(monkeypatch):
+    asked = []
+
+    def targets(model, anchors, *rest):
+        asked.extend(anchors)
+        return real(model, anchors, *rest)
+
+    real = room.targets
+    monkeypatch.setattr(room, "targets", targets)
+    train(llama(), LESSONS, [*ANCHORS, *ANCHORS[:3]], settings()).weights.release()
+    assert asked == ANCHORS

@@ -7,16 +7,16 @@ import torch
 
 from slowwave.learn.train import train
 from slowwave.learn.weights import Weights
-from tests.unit.learn.tiny import ANCHORS, LESSONS, PAD, llama, settings
+from tests.unit.learn.tiny import ANCHORS, LESSONS, llama, settings
 from tests.unit.learn.twin import twin
 
 
 @pytest.mark.parametrize("name", ["adapter", "full"])
 @pytest.mark.parametrize("ema", [0.0, 0.8])
 def test_the_fast_path_equals_its_twin(name, ema):
-    wished = settings(name, ema=ema, micro_batch=3)
+    wished = settings(name, ema=ema, micro_tokens=30)
     lessons = [replace(lesson, weight=0.2 + 0.1 * place) for place, lesson in enumerate(LESSONS)]
-    fast = train(llama(), lessons, ANCHORS, wished, pad=PAD, seed=3)
+    fast = train(llama(), lessons, ANCHORS, wished, seed=3)
 
     plain = Weights(llama(), wished, None, seed=3)
     start = {key: value.detach().clone() for key, value in plain.trainable.items()}

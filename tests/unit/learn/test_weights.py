@@ -9,7 +9,7 @@ from slowwave.learn import adapter, difference
 from slowwave.learn.export import low_rank
 from slowwave.learn.train import train
 from slowwave.learn.weights import Weights
-from tests.unit.learn.tiny import ANCHORS, LESSONS, PAD, answer, decisions, equal, llama, settings, tensors, untouched
+from tests.unit.learn.tiny import ANCHORS, LESSONS, answer, decisions, equal, llama, settings, tensors, untouched
 
 PRESETS = ["gentle", "adapter", "full"]
 FILE = "adapter_model.safetensors"
@@ -17,7 +17,7 @@ FILE = "adapter_model.safetensors"
 
 def night(model, name="adapter", start=None, anchors=(), **changes):
     wished = settings(name, **{"lr": 0.02, "kl_weight": 1.0, **changes})
-    return train(model, LESSONS, anchors, wished, pad=PAD, start=start)
+    return train(model, LESSONS, anchors, wished, start=start)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_mixed_anchors_keep_their_own_teachers(saved):
 
 def test_drift_is_measured_from_the_base_not_from_the_version(saved):
     done = train(
-        llama(), LESSONS, ANCHORS, settings(lr=1e-8, drift_every=1, drift_bound=0.0), pad=PAD, start=saved,
+        llama(), LESSONS, ANCHORS, settings(lr=1e-8, drift_every=1, drift_bound=0.0), start=saved,
         watch=decisions(5, seed=9, lesson=False),
     )  # fmt: skip
     assert done.metrics[0]["drift"] > 0.01 and done.steps == 1

@@ -9,7 +9,6 @@ from slowwave.learn import difference
 from slowwave.learn.decision import Decision
 from slowwave.learn.settings import preset
 
-PAD = 0
 WORDS = 128
 
 
@@ -38,7 +37,7 @@ def settings(name="adapter", **changes):
     short = {
         "lesson_batch": 4,
         "anchor_batch": 6,
-        "micro_batch": 10,
+        "micro_tokens": 1000,
         "epochs": 4,
         "warmup": 2,
         "rank": 4,

@@ -11,7 +11,7 @@ from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageEr
 from slowwave.learn.train import train
 from slowwave.models.chat import prompt_ids, reply_ids, split_next
 from slowwave.models.engine import Engine, _pick
-from tests.unit.learn.tiny import LESSONS, PAD, answer, equal, llama, settings, tensors
+from tests.unit.learn.tiny import LESSONS, answer, equal, llama, settings, tensors
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -98,7 +98,7 @@ def versions(tmp_path_factory, tokenizer):
     engine, home = Engine(llama(), tokenizer, "base"), tmp_path_factory.mktemp("versions")
     folders = {}
     for night, name in enumerate(("adapter", "full"), start=1):
-        trained = train(engine.model, LESSONS, [], settings(name, lr=0.02), pad=PAD)
+        trained = train(engine.model, LESSONS, [], settings(name, lr=0.02))
         folder = home / name
         trained.weights.save(folder)
         trained.weights.release()
@@ -106,6 +106,33 @@ def versions(tmp_path_factory, tokenizer):
         (folder / "manifest.json").write_text(json.dumps(facts))
         folders[name] = folder
     return folders
+
+
+@pytest.mark.parametrize(("temperature", "n"), [(0.0, 1), (0.7, 2)])
+def test_what_all_chats_begin_with_is_read_once_and_changes_no_answer(engine, monkeypatch, temperature, n):
+    """Greedy answers are those of each chat alone; samples have the same number and length of answers."""
+    system, options = (
+        {"role": "system", "content": "Be kind."},
+        {"max_new_tokens": 5, "n": n, "temperature": temperature},
+    )
+    chats = [[system, user(text)] for text in ("a", "bcd", "ef?")]
+    alone = [engine.generate([chat], **options)[0] for chat in chats]
+    read, forward = [], engine.model.model.forward
+
+    def spy(input_ids, **rest):
+        read.append(tuple(input_ids.shape))
+        return forward(input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(engine.model.model, "forward", spy)
+    together = engine.generate(chats, **options)
+    if temperature == 0:
+        assert together == alone
+    assert [len(row) for row in together] == [n] * 3
+    prompts = [len(prompt_ids(engine.tokenizer, chat)) for chat in chats]
+    shared = read[0][1]
+    assert read[0] == (1, shared) and shared > 20  # up to the first letter that differs
+    assert read[1] == (3 * n, max(prompts) - shared)
+    assert set(read[2:]) <= {(3 * n, 1)}
 
 
 def test_blocks_nest_and_give_back_what_answered_before(engine, versions):

@@ -88,3 +88,15 @@ def test_earlier_lessons_keep_the_served_versions_right_answers(engine):
     got = curriculum(engine, [], earlier, "v1", 3)
     assert texts(got.anchors) == ["1", "2"] and all(d.from_start for d in got.anchors)
     assert curriculum(engine, [], earlier, None, 3).anchors == []
+
+
+@pytest.mark.parametrize(("near", "everyday", "times"), [(0, 4, 1), (12, 4, 1), (13, 4, 2), (100, 4, 9), (100, 0, 0)])
+def test_a_quarter_of_the_anchors_is_everyday_however_many_near_misses_there_are(engine, near, everyday, times):
+    scenes = [scene("near_miss", f"n{i}") for i in range(near)]
+    scenes += [scene("ordinary", f"o{i}", lesson=None) for i in range(everyday)]
+    scenes += [scene("ordinary", "watched", lesson=None, family="watch")]
+    made = curriculum(engine, scenes, [], None, 6)
+    found = texts(made.anchors)
+    assert sorted(found) == sorted([f"n{i}" for i in range(near)] + [f"o{i}" for i in range(everyday)] * times)
+    assert everyday == 0 or 4 * sum(text.startswith("o") for text in found) >= len(found)
+    assert texts(made.watch) == ["watched"]
