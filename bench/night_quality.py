@@ -87,7 +87,9 @@ def _items(args: Any) -> list[_quality.Item]:
 
 def _dreams(args: Any) -> DreamSettings:
     return (
-        DreamSettings(apply=2, near_miss=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8)
+        DreamSettings(
+            apply=2, composed=4, near_miss=1, composed_near=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8
+        )
         if args.smoke
         else DreamSettings()
     )

@@ -27,7 +27,7 @@ SMALL = {
     "dream.watch": 4,
     "learn.lesson_batch": 4,
     "learn.anchor_batch": 8,
-    "learn.min_steps": 60,
+    "learn.min_steps": 44,
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
     "exam.near_misses": 1,
