@@ -1,7 +1,8 @@
 """Attention of many short sequences that lie one after the other in one, all after the same beginning.
 
 Linear layers, norms and the head then see every token once and no padding; only attention takes the sequences apart.
-The shared beginning's keys and values are computed once and serve every sequence.
+The shared beginning's keys and values are computed once and serve every sequence. Every token sees all before it in its
+sequence: of a model with a sliding window, sequences must be shorter than the window.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-_NAME = "packed"
+_NAME = "slowwave_packed"
 
 
 @dataclass(frozen=True)
