@@ -47,6 +47,7 @@ from slowwave.records import Scene, from_dict, to_dict
 
 HERE = Path(__file__).parent
 OURS = ("adapter", "full", "gentle")
+CLOCKED = 12  # lessons of the night that is timed
 FLOORS = {
     "held_out": (0.85, 0.97, False),
     "right_change": (-0.05, 0.0, False),
@@ -246,7 +247,8 @@ def _clock(args: Any, home: Path) -> float:
         entry["exchange"]["id"]: entry["exchange"]
         for entry in json.loads((HERE / "lessons" / f"{args.lessons}.json").read_text())["lessons"]
     }
-    chosen = _quality.load(HERE / "lessons" / f"{args.lessons}.json", 12)
+    found = [item for item in _quality.load(HERE / "lessons" / f"{args.lessons}.json") if item.lesson is not None]
+    chosen = found[:CLOCKED]
     (home / "day.jsonl").write_text("".join(json.dumps(raw[item.exchange.id]) + "\n" for item in chosen))
     command = [sys.executable, "-m", "slowwave"]
     options = ["--home", str(home), "--json"]
