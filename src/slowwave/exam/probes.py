@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slowwave.errors import ExamError
-from slowwave.exam.match import has_rule, normalise, passes
+from slowwave.exam.match import asserts, has_rule, normalise, passes
 from slowwave.exam.statistics import Interval, paired_bootstrap
 from slowwave.records import Check, Lesson, Scene, SceneKind
 
@@ -125,7 +125,9 @@ def mark(scene: Scene, text: str, lesson_check: Check) -> Answer:
     """What the rules say of one answer."""
     answer = Answer(scene.id, scene.lesson, scene.kind, scene.messages[-1]["content"], text, None, None)
     if scene.kind == "near_miss":
-        fires = passes(text, lesson_check) if lesson_check.any_of else None  # a bare prohibition cannot fire
+        # A bare prohibition cannot fire, and a phrase of the question itself ("Tell me about the cello") tells nothing
+        tells = tuple(phrase for phrase in lesson_check.any_of if not asserts(answer.question, phrase))
+        fires = passes(text, replace(lesson_check, any_of=tells)) if tells else None
         return replace(answer, right=passes(text, scene.check) if scene.check.any_of else None, taken_over=fires)
     check = scene.check if has_rule(scene.check) or scene.kind == "ordinary" else lesson_check
     return replace(answer, right=passes(text, check) if has_rule(check) else None)

@@ -52,6 +52,17 @@ def test_a_near_miss_is_taken_over_when_the_lesson_fires() -> None:
     assert one("near_miss", "Tom", lessons=(prohibition,)).taken_over is None
 
 
+@pytest.mark.parametrize(
+    ("any_of", "fires"),
+    [(("Mira",), None), (("Mira", "your assistant"), False), (("Mira", "Japanese series"), True)],
+)
+def test_a_phrase_of_the_question_itself_shows_no_takeover(any_of: tuple[str, ...], fires: bool | None) -> None:
+    lesson, question = replace(NAME, check=Check(any_of)), "Tell me something about Mira."
+    parrot = Parrot({question: "Mira is a Japanese series."})
+    (found,) = ask(parrot, [scene(question, "near_miss")], lessons=(lesson,))  # type: ignore[arg-type]
+    assert found.taken_over is fires
+
+
 def answer(
     scene_id: str, kind: SceneKind = "apply", right: bool | None = None, over: bool | None = None, said: str = ""
 ) -> Answer:
