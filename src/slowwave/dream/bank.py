@@ -37,16 +37,21 @@ def _read(name: str) -> str:
 
 
 @cache
+def _messages() -> tuple[dict[str, str], ...]:
+    """Text and topic of every ordinary message, in file order."""
+    return tuple(json.loads(line) for line in _read("ordinary.jsonl").splitlines() if line.strip())
+
+
+@cache
 def ordinary() -> tuple[str, ...]:
     """Every ordinary message, in file order."""
-    return tuple(json.loads(line)["text"] for line in _read("ordinary.jsonl").splitlines() if line.strip())
+    return tuple(row["text"] for row in _messages())
 
 
 @cache
 def declined() -> tuple[str, ...]:
     """Those ordinary messages that ask for what a careful assistant does not help with."""
-    rows = (json.loads(line) for line in _read("ordinary.jsonl").splitlines() if line.strip())
-    return tuple(row["text"] for row in rows if row["topic"] == "declined")
+    return tuple(row["text"] for row in _messages() if row["topic"] == "declined")
 
 
 @cache

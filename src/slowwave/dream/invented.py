@@ -115,8 +115,4 @@ def scenes(
         [varied[i] for i in rng.permutation(len(varied))], count=settings.composed_near,
         forbidden=forbidden | {normalise(text) for text in misses},
     )  # fmt: skip
-    return (
-        out
-        + near_misses(lesson, misses, settings, rng)
-        + [scene(lesson, "near_miss", text, None, "near") for text in varied]
-    )
+    return out + near_misses(lesson, misses, settings, rng, varied)

@@ -56,10 +56,11 @@ class SimpleDreamer:
             wordings = self._wordings(lessons, seed, deadline, tell)
             scenes: list[Scene] = []
             ordinary = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
+            harmless = [text for text in ordinary if text not in bank.declined()]  # no habit answers what is declined
             for lesson in lessons:
                 if lesson.kind == "cue":  # habits share their messages, so what another has as near misses is free
                     apart = forbidden | _questions(s for s in scenes if s.kind == "apply" or s.split == "exam")
-                    made = cues.scenes(lesson, ordinary, self.embedder, self.bank_ND, self.settings, apart, rng)
+                    made = cues.scenes(lesson, harmless, self.embedder, self.bank_ND, self.settings, apart, rng)
                 else:
                     apart = forbidden | _questions(scenes)
                     made = self._of_lesson(lesson, wordings.get(lesson.id, []), apart, rng)
@@ -207,11 +208,7 @@ class SimpleDreamer:
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
         varied = compose.near(question, [*somebody, *pools[1]], rng, s.composed_near)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
-        return (
-            out
-            + near_misses(lesson, misses, s, rng)
-            + [scene(lesson, "near_miss", text, None, "near") for text in varied]
-        )
+        return out + near_misses(lesson, misses, s, rng, varied)
 
     def _ordinary(self, forbidden: set[str], rng: np.random.Generator) -> list[Scene]:
         drawn = lambda texts: [texts[i] for i in rng.permutation(len(texts))]  # noqa: E731
@@ -288,12 +285,15 @@ def scene(
     )  # fmt: skip
 
 
-def near_misses(lesson: Lesson, texts: Sequence[str], settings: DreamSettings, rng: np.random.Generator) -> list[Scene]:
-    """Near-miss scenes; a random share of the texts is the exam's."""
+def near_misses(
+    lesson: Lesson, texts: Sequence[str], settings: DreamSettings, rng: np.random.Generator, varied: Sequence[str] = ()
+) -> list[Scene]:
+    """Near-miss scenes; a random share of the texts is the exam's, and of the varied ones none."""
     order = rng.permutation(len(texts))
     exam = {int(i) for i in order[: settings.exam_near_miss]}
     return [
-        scene(lesson, "near_miss", text, None, "near", "exam" if i in exam else "train") for i, text in enumerate(texts)
+        scene(lesson, "near_miss", text, None, "near", "exam" if i in exam else "train")
+        for i, text in enumerate([*texts, *varied])
     ]
 
 

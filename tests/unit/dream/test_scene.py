@@ -233,3 +233,12 @@ def test_what_is_declined_is_among_the_anchors_of_every_night(dreamer: Dreamer, 
         scenes = dreamer(ordinary=24).dream([lessons["sister"]], seed=seed)
         asked = {s.messages[-1]["content"] for s in scenes if s.kind == "ordinary"}
         assert len(asked & set(bank.declined())) >= 4
+
+
+def test_no_habit_is_taught_on_what_is_declined(dreamer: Dreamer, lessons: Lessons) -> None:
+    forbidden = {normalise(text) for text in bank.declined()}
+    for name in ("over", "brief"):
+        cue = (lessons[name].cue or "").split("|")[1]
+        for seed in range(3):
+            habits = [s for s in dreamer().dream([lessons[name]], seed=seed) if s.kind == "apply"]
+            assert habits and not {normalise(strip(s.messages[-1]["content"], cue)) for s in habits} & forbidden
