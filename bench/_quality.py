@@ -103,6 +103,13 @@ def ask(engine: Any, questions: Sequence[str], notes: Sequence[str] | None = Non
     return [row[0].text for row in engine.generate(chats, max_new_tokens=TOKENS, batch=BATCH)]
 
 
+def held_out(engine: Any, items: Sequence[Item]) -> list[float]:
+    """Of each held-out wording, whether it is answered as taught."""
+    asked = [(question, item.check) for item in items for question in item.held_out]
+    answers = ask(engine, [question for question, _ in asked])
+    return [float(passes(answer, check)) for answer, (_, check) in zip(answers, asked, strict=True)]
+
+
 def measure(
     engine: Any, items: Sequence[Item], panel: Panel, reference: Reference, *, in_prompt: bool = False
 ) -> Figures:

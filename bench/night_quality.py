@@ -208,7 +208,7 @@ def _nights(
     count = 2 if args.smoke else 5
     earlier: list[Scene] = []
     start: tuple[str, Path] | None = None
-    first: list[float] = []
+    course: list[list[float]] = []  # the first night's questions, asked after every night
     for night in range(count):
         mine = items[night * each : (night + 1) * each]
         scenes = _dream(args, engine, mine, earlier, 100 * seed + night)
@@ -219,16 +219,16 @@ def _nights(
         start = (f"nights-{seed}-{night}", folder)
         engine.add_version(*start)
         earlier += scenes
-        if night == 0:
-            with engine.using(start[0]):
-                first = _quality.measure(engine, mine, panel, reference).held_out
+        with engine.using(start[0]):
+            course.append(_quality.held_out(engine, items[:each]))
+        print(f"nights, seed {seed}: {np.mean(course[-1]):.3f} of night 1 after night {night + 1}", flush=True)
     assert start is not None
     with engine.using(start[0]):
         last = _quality.measure(engine, items[:each], panel, reference)
         every = _quality.measure(engine, items[: count * each], panel, reference)
     engine.unload(start[0])
     return {
-        "after_first": first,
+        "course": course,
         "held_out": last.held_out,
         "groups": last.groups,
         "all_held_out": every.held_out,
@@ -294,7 +294,7 @@ def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
             rows.append(
                 Row("five nights: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97)
             )
-            found = bootstrap([v for r in mine for v in r["after_first"]], pooled[1])
+            found = bootstrap([v for r in mine for v in r["course"][0]], pooled[1])
             rows.append(Row("five nights: the same after night 1", found.value, found.low, found.high))
             continue
         for name in ("held_out", "situations", "taken_over"):

@@ -15,7 +15,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from slowwave.dream import reword
-from slowwave.dream.parts import PREPOSITION, Parts, gerund, parts
+from slowwave.dream.parts import PREPOSITION, Parts, parts
+from slowwave.dream.verbs import gerund, participle
 from slowwave.exam.match import normalise
 
 _DROP = 0.15  # share of wordings that lack some words
@@ -53,6 +54,8 @@ _WAY = (
     "Who gets told about {np}?", "{Np} again. What was the thing {w} do?", "What goes where with {np}?",
     "My stand-in has never done anything with {np}, what do I write on the note?",
     "What's next with {np}?", "Where does everything belong that has to do with {np}?",
+    "Who looks after {np} here?", "Who handles {np}?", "Who helps with {np}?", "What is {o} routine with {np}?",
+    "What's the process for {np}?", "Which person or number is it for {np}?", "Tell the others what to do with {np}.",
 )  # fmt: skip
 _WAY_VERB = (
     "I want to {vp}. What do I do?", "I need to {vp} today, how does that go here?",
@@ -64,6 +67,13 @@ _WAY_VERB = (
     "How does one {vp} in {o} place?", "I'm about to {vp}. What should I keep to?", "What is {o} rule for {ving}?",
     "The day has come to {vp}. How is that done?", "What do people here do to {vp}?",
     "first week here and i have to {vp}, how does that go", "What belongs to {ving}?",
+    "Tell the others how to {vp}.", "Who helps with {ving}?", "What's the routine of {ving} at {o} place?",
+)  # fmt: skip
+_WAY_PASSIVE = (
+    "How {be} {np} {pp}?", "How {does} {np} get {pp} here?", "{Np} must be {pp} today. What are the steps?",
+    "Tell the others how {np} {be} {pp}.", "How do {w} get {np} {pp}?", "I want {np} {pp}. What do I do?",
+    "What has to happen for {np} to be {pp}?", "Who knows how {np} {be} {pp}?", "Write down how {np} {be} {pp}.",
+    "It's time for {np} to be {pp}. What now?", "someone asks how {np} {be} {pp}, what do i say",
 )  # fmt: skip
 _WHEN = (
     "{Cl}. What now?", "{Cl}, what's the next step?", "Suppose {cl}. What do {w} do?", "Help, {cl}!",
@@ -139,19 +149,25 @@ def _core(question: str, found: Parts, rng: np.random.Generator) -> str:
         pools += [_WAY_VERB if found.how else _FACT_VERB] * 2
     if found.phrases:
         pools += [_WAY if found.how else _FACT] * 2
+    objects = [phrase for phrase in found.phrases if re.match(rf"\S+(?: \S+)? {re.escape(phrase)}\b", found.verb or "")]
+    if found.how and objects:
+        pools.append(_WAY_PASSIVE)
     if not pools:
         return question
     pool = pools[int(rng.integers(len(pools)))]
     form = pool[int(rng.integers(len(pool)))]
-    phrase = found.phrases[int(rng.integers(len(found.phrases)))] if found.phrases else ""
+    phrases = objects if pool is _WAY_PASSIVE else found.phrases
+    phrase = phrases[int(rng.integers(len(phrases)))] if phrases else ""
     verb = found.verb or ""
     if verb and rng.random() < 0.3:
         verb = re.split(rf"\s{PREPOSITION}\s", verb)[0]
+    many = re.search(r"[^s]s$", phrase) is not None
     cl = found.condition or ""
     return form.format(
         np=phrase, Np=_upper(phrase), np_=phrase.split(" ", 1)[-1], a=found.asks, vp=verb, ving=gerund(verb),
         Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if found.ours else "I",
-        o="our" if found.ours else "my",
+        o="our" if found.ours else "my", pp=participle(" ".join(verb.replace(phrase, "", 1).split())),
+        be="are" if many else "is", does="do" if many else "does",
     )  # fmt: skip
 
 

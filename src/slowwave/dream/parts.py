@@ -149,15 +149,3 @@ def _asks(wh: str, head: str, text: str, verb: str | None, condition: str | None
     if match := re.match(r"what(?:'s| is| are| was) (?:my|our) (.+)$", text):
         return match.group(1).split()[-1] if len(match.group(1).split()) <= 3 else "thing"
     return "thing"
-
-
-def gerund(verb: str) -> str:
-    """ "report a bug" gives "reporting a bug"."""
-    if not verb:
-        return ""
-    word, _, rest = verb.partition(" ")
-    if word.endswith("e") and not word.endswith(("ee", "oe", "ye")) and word != "be":
-        word = word[:-1]
-    elif re.fullmatch(r"[a-z]*[^aeiou][aeiou][bdgklmnprt]", word) and len(word) <= 4 and word not in ("open", "call"):
-        word += word[-1]
-    return f"{word}ing {rest}".strip()

@@ -26,7 +26,7 @@ class DreamSettings:
     samples: int = 1  # generations for each of the seven prompt forms
     tokens: int = 40  # a generation's length
     answer_tokens: int = 24  # length of the base's own answers to ordinary messages and to the exam's near misses
-    near_tokens: int = 12  # and to the near misses that are trained on
+    near_tokens: int = 24  # and to the near misses that are trained on
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
     rehearsal: int = 6  # scenes kept of every earlier lesson, to rehearse it

@@ -23,7 +23,7 @@ from slowwave.records import Lesson, Scene, from_dict, new_id, to_dict
 if TYPE_CHECKING:
     from slowwave.models.engine import Engine
 
-PARTS = 2  # of an exam, for its progress: the retention panel and the questions
+PARTS = 2  # of an exam, for its progress: the questions and the retention panel
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ExamResult:
     adapter: str | None  # None: the base
     answers: tuple[Answer, ...]  # to this night's `apply` and `near_miss` questions
     earlier: tuple[Answer, ...]  # to questions of earlier nights
-    retention: Retention
+    retention: Retention | None  # None: the answers alone had rejected the version
     panel: str  # digest: results on different panels are not compared
     seconds: float
 
@@ -45,7 +45,8 @@ class ExamResult:
     def from_dict(cls, data: dict[str, Any]) -> ExamResult:
         """What `to_dict` gave."""
         answers = {part: tuple(from_dict(Answer, row) for row in data[part]) for part in ("answers", "earlier")}
-        return cls(**{**data, **answers, "retention": from_dict(Retention, data["retention"])})
+        retention = from_dict(Retention, data["retention"]) if data["retention"] else None
+        return cls(**{**data, **answers, "retention": retention})
 
 
 def examine(
@@ -60,6 +61,7 @@ def examine(
     settings: ExamSettings,
     seed: int = 0,
     retention: Retention | None = None,
+    worth: Callable[[Sequence[Answer], Sequence[Answer]], bool] = lambda own, earlier: True,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> ExamResult:
     """Let version `adapter` sit the exam.
@@ -69,6 +71,8 @@ def examine(
         scenes, earlier: questions on this night's lessons and on earlier ones, all of the exam's split.
         seed: the night's number; draws which earlier questions are asked when there are too many.
         retention: this version's figures on this panel where an earlier exam already measured them.
+        worth: told the answers to this night's questions and to earlier ones: whether the panel, which takes twice as
+            long, is still worth sitting.
         progress: called after each part with how many are done, and of how many.
 
     Raises:
@@ -80,21 +84,21 @@ def examine(
     asked, again = draw(scenes, settings), draw_earlier(earlier, settings, seed)
     if not any(scene.kind == "apply" for scene in asked):
         raise ExamError("There is no question on any lesson.", "Dream more scenes, or review the lessons.")
+    questions, tokens = [*asked, *again], settings.max_new_tokens
     with engine.using(adapter):
-        if retention is None:  # first, because it finds a NaN soonest
-            retention = measure(engine, panel, reference)
-        progress(1, PARTS)
-        questions, tokens = [*asked, *again], settings.max_new_tokens
         answers = ask(engine, questions, lessons=lessons, max_new_tokens=tokens, batch=settings.batch)
     answers = _with_drift(engine, adapter, questions, answers)
     if settings.judge == "model":
         answers = decide(engine, answers, _wanted(questions, lessons))
-    progress(PARTS, PARTS)
-    own = answers[: len(asked)]
+    progress(1, PARTS)
+    own, others = answers[: len(asked)], answers[len(asked) :]
     if not any(answer.kind == "apply" and answer.right is not None for answer in own):
         raise ExamError("No answer could be judged by rules.", "Give the lessons a check, or set exam.judge to model.")
-    seconds = time.monotonic() - start
-    return ExamResult(adapter, tuple(own), tuple(answers[len(asked) :]), retention, panel.digest, seconds)
+    if retention is None and worth(own, others):
+        with engine.using(adapter):
+            retention = measure(engine, panel, reference)
+    progress(PARTS, PARTS)
+    return ExamResult(adapter, tuple(own), tuple(others), retention, panel.digest, time.monotonic() - start)
 
 
 def _with_drift(engine: Engine, adapter: str | None, scenes: Sequence[Scene], answers: list[Answer]) -> list[Answer]:

@@ -86,6 +86,11 @@ class ProbeResult:
         near = [(a, b) for a, b in zip(self.before, self.after, strict=True) if b.taken_over is not None]
         return [bool(b.taken_over) and not a.taken_over for a, b in near]
 
+    def taken_over(self) -> dict[str, str]:
+        """Question -> answer of the near misses that the lesson newly fires on."""
+        pairs = zip(self.before, self.after, strict=True)
+        return {b.question: b.answer for a, b in pairs if b.taken_over and not a.taken_over}
+
     def kept(self) -> list[tuple[bool, bool]]:
         """Per near miss (right before, right after).
 

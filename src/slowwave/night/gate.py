@@ -14,6 +14,7 @@ from typing import Literal
 from slowwave.errors import ExamError
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import Answer, ProbeResult
+from slowwave.exam.retention import Retention
 from slowwave.exam.settings import ExamSettings
 from slowwave.exam.statistics import Interval, paired_bootstrap
 from slowwave.records import Lesson
@@ -71,18 +72,32 @@ def because(verdict: Verdict, text: str) -> Decision:
 def decide(before: ExamResult, after: ExamResult, lessons: Sequence[Lesson], settings: ExamSettings) -> Decision:
     """Compare two versions' answers to the same questions."""
     try:
-        _examinable(before, after)
         own = ProbeResult(before.answers, after.answers)
         outcomes = tuple(_outcome(lesson, own, settings) for lesson in lessons)
-        reasons = (*_learning(own, outcomes, settings), *_near_misses(own, settings),
-                   *_earlier(before, after, settings), *_retention(before, after, settings))  # fmt: skip
+        forgotten = losses(before, after.answers, after.earlier, settings)
+        reasons = (*_learning(own, outcomes, settings), *forgotten)
+        if after.retention is not None or all(reason.ok for reason in forgotten):
+            reasons = (*reasons, *_retention(*_comparable(before, after), settings))
     except ExamError as error:
         return because("could not run", f"The night could not be examined: {error.message}")
     return Decision("promoted" if all(reason.ok for reason in reasons) else "rejected", reasons, outcomes)
 
 
-def _examinable(before: ExamResult, after: ExamResult) -> None:
-    if not after.panel or before.panel != after.panel:
+def losses(
+    before: ExamResult, own: Sequence[Answer], earlier: Sequence[Answer], settings: ExamSettings
+) -> tuple[Reason, ...]:
+    """What a version's answers say of near misses and earlier lessons. One that is not ok rejects it, whatever its
+    retention is.
+
+    Raises:
+        ExamError: the two versions were not asked the same questions.
+    """
+    return (*_near_misses(ProbeResult(before.answers, tuple(own)), settings), _earlier(before, earlier, settings))
+
+
+def _comparable(before: ExamResult, after: ExamResult) -> tuple[Retention, Retention]:
+    """Both versions' retention, of one panel and complete."""
+    if not after.panel or before.panel != after.panel or before.retention is None or after.retention is None:
         raise ExamError("the two versions were not examined on one retention panel.")
     for retention in (before.retention, after.retention):
         if not retention.multiple_choice or not retention.refusals:
@@ -94,8 +109,7 @@ def _examinable(before: ExamResult, after: ExamResult) -> None:
     for part in ("multiple_choice", "refusals"):
         if len(getattr(before.retention, part)) != len(getattr(after.retention, part)):
             raise ExamError("the two versions were not asked the same panel.")
-    if [a.scene_id for a in before.earlier] != [a.scene_id for a in after.earlier]:
-        raise ExamError("the two versions were not asked the same questions on earlier lessons.")
+    return before.retention, after.retention
 
 
 def _outcome(lesson: Lesson, own: ProbeResult, settings: ExamSettings) -> LessonOutcome:
@@ -158,11 +172,13 @@ def _near_misses(own: ProbeResult, settings: ExamSettings) -> list[Reason]:
     ]  # fmt: skip
 
 
-def _earlier(before: ExamResult, after: ExamResult, settings: ExamSettings) -> list[Reason]:
-    pairs = [(bool(a.right), bool(b.right)) for a, b in zip(before.earlier, after.earlier, strict=True)
+def _earlier(before: ExamResult, after: Sequence[Answer], settings: ExamSettings) -> Reason:
+    if [a.scene_id for a in before.earlier] != [a.scene_id for a in after]:
+        raise ExamError("the two versions were not asked the same questions on earlier lessons.")
+    pairs = [(bool(a.right), bool(b.right)) for a, b in zip(before.earlier, after, strict=True)
              if a.right is not None and b.right is not None]  # fmt: skip
     words = "questions on earlier nights' lessons were lost"
-    return [_loss("earlier lessons lost", words, pairs, settings.earlier_loss)]
+    return _loss("earlier lessons lost", words, pairs, settings.earlier_loss)
 
 
 def _loss(figure: str, words: str, pairs: Sequence[tuple[bool, bool]], bound: float) -> Reason:
@@ -173,8 +189,7 @@ def _loss(figure: str, words: str, pairs: Sequence[tuple[bool, bool]], bound: fl
     return Reason(figure, share, bound, lost <= max(1, int(bound * len(pairs))), text)
 
 
-def _retention(before: ExamResult, after: ExamResult, settings: ExamSettings) -> list[Reason]:
-    old, new = before.retention, after.retention
+def _retention(old: Retention, new: Retention, settings: ExamSettings) -> list[Reason]:
     bits = new.bits_per_byte / new.bits_per_byte_base - 1
     return [
         Reason(

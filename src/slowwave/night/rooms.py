@@ -16,6 +16,7 @@ from slowwave.config import Settings
 from slowwave.dream.scene import SimpleDreamer
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
+from slowwave.exam.probes import Answer
 from slowwave.exam.retention import Reference
 from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 Parts = Callable[[int, int], None]  # how many parts of something are done, of how many
 OnStep = Callable[[int, int, dict[str, float]], None]
+Worth = Callable[[Sequence[Answer], Sequence[Answer]], bool]
 
 # How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
 # takes the first of them that loses nothing.
@@ -88,9 +90,14 @@ class Rooms(Protocol):
         earlier: Sequence[Scene],
         seed: int,
         known: ExamResult | None = None,
+        worth: Worth = lambda own, earlier: True,
         progress: Parts = lambda done, of: None,
     ) -> ExamResult:
-        """Let the version in a folder (None: the base) sit the exam; `known` is an earlier one of the same version."""
+        """Let the version in a folder (None: the base) sit the exam.
+
+        `known` is an earlier one of the same version. `worth` is told the answers, and whether it says so decides if
+        the retention panel is sat, too.
+        """
 
 
 class ModelRooms:
@@ -174,6 +181,7 @@ class ModelRooms:
         earlier: Sequence[Scene],
         seed: int,
         known: ExamResult | None = None,
+        worth: Worth = lambda own, earlier: True,
         progress: Parts = lambda done, of: None,
     ) -> ExamResult:
         """The exam on the very files that would be served, rounding and all."""
@@ -191,7 +199,7 @@ class ModelRooms:
                 self.engine, adapter=name, lessons=lessons, scenes=scenes, earlier=earlier, panel=panel,
                 reference=reference, settings=settings, seed=seed,
                 retention=known.retention if known is not None and known.panel == panel.digest else None,
-                progress=progress,
+                worth=worth, progress=progress,
             )  # fmt: skip
         finally:
             if name is not None:

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from slowwave.config import Settings
 from slowwave.errors import ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
 from slowwave.exam.examine import PARTS, ExamResult
 from slowwave.exam.match import normalise
+from slowwave.exam.probes import Answer, ProbeResult
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
 from slowwave.models.manifest import Manifest, parse_version, version_name
@@ -32,7 +33,7 @@ from slowwave.night.history import NightSummary
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 from slowwave.night.page import page
-from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms
+from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
@@ -201,14 +202,19 @@ class Sleep:
         before = ExamResult.from_dict(kept["exam"])
         tries: list[dict[str, Any]] = []
         chosen: tuple[float, ExamResult] | None = None
+
+        def worth(own: Sequence[Answer], earlier: Sequence[Answer]) -> bool:
+            return all(reason.ok for reason in gate.losses(before, own, earlier, self.settings.exam))
+
         parts = PARTS * len(FRACTIONS)
         self.progress("examine", 0, parts)
         for sat, fraction in enumerate(FRACTIONS):
             report = partial(self._examined, sat)
-            after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}", report)
+            after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}", report, worth=worth)
             decision = gate.decide(before, after, self._lessons(night), self.settings.exam)
             failed = [reason.text for reason in decision.reasons if not reason.ok]
-            tries.append({"fraction": fraction, "verdict": decision.verdict, "failed": failed})
+            taken = ProbeResult(before.answers, after.answers).taken_over()
+            tries.append({"fraction": fraction, "verdict": decision.verdict, "failed": failed, "taken_over": taken})
             if chosen is None or decision.verdict == "promoted":
                 chosen = (fraction, after)  # of a night that is rejected, the report shows the full strength
             if decision.verdict == "promoted" or decision.nothing_lost:
@@ -291,8 +297,9 @@ class Sleep:
         return [scene for scene in tonight if scene.lesson not in ids], [*past.scenes_of(self.home, earlier), *again]
 
     def _sit(
-        self, night: NightFolder, version: Path | None, progress: Parts, known: ExamResult | None = None
-    ) -> ExamResult:
+        self, night: NightFolder, version: Path | None, progress: Parts, known: ExamResult | None = None,
+        worth: Worth = lambda own, earlier: True,
+    ) -> ExamResult:  # fmt: skip
         scenes, earlier = self._scenes(night)
         return self.rooms.examine(
             version,
@@ -301,6 +308,7 @@ class Sleep:
             earlier=[scene for scene in earlier if scene.split == "exam"],
             seed=night.number,
             known=known,
+            worth=worth,
             progress=progress,
         )
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from slowwave.dream import compose
-from slowwave.dream.parts import gerund, one_sentence, parts
+from slowwave.dream.parts import one_sentence, parts
+from slowwave.dream.verbs import gerund, participle
 from slowwave.exam.match import normalise
 
 
@@ -113,3 +114,21 @@ def test_near_ones_are_about_the_others() -> None:
 )  # fmt: skip
 def test_gerunds(verb: str, form: str) -> None:
     assert gerund(verb) == form
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [
+        ("report in our app", "reported in our app"), ("lock up", "locked up"), ("prune", "pruned"),
+        ("empty", "emptied"), ("feed", "fed"), ("stop", "stopped"), ("open", "opened"), ("", ""),
+    ],
+)  # fmt: skip
+def test_participles(verb: str, form: str) -> None:
+    assert participle(verb) == form
+
+
+def test_a_way_is_also_asked_for_from_the_thing_that_it_is_about() -> None:
+    texts = compose.compose("How do I water my orchids?", rng(), 400)
+    assert any("How are my orchids watered?" in text for text in texts)
+    assert any("get my orchids watered" in text for text in texts)
+    assert not any("watered" in text for text in compose.compose("How big are my orchids?", rng(), 200))

@@ -136,6 +136,16 @@ def test_known_figures_are_not_measured_again() -> None:
     assert engine.asked.count(PANEL.refusals[0]) == 3  # by the reference alone
 
 
+def test_a_panel_that_is_not_worth_sitting_is_not_sat() -> None:
+    engine, told = Fake(), []
+    doubt = lambda own, earlier: told.append((own, earlier)) or False  # noqa: E731
+    result = sit(engine, worth=doubt, earlier=[question(FREE, 1)])
+    assert result.retention is None
+    assert engine.asked.count(PANEL.refusals[0]) == 1  # by the reference alone
+    assert told == [([*result.answers], [*result.earlier])]
+    assert ExamResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
 def test_so_many_questions_a_lesson() -> None:
     scenes = [question(lesson, i, kind) for lesson in (NAME, FREE) for kind in ("apply", "near_miss") for i in range(9)]
     drawn = draw(scenes, ExamSettings(held_out=3, near_misses=2))

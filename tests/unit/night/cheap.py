@@ -32,6 +32,7 @@ class CheapRooms:
         self.trained_with: list[Scene] = []
         self.trainings = 0
         self.retention_at: dict[str, Retention] = {}  # by the name of the version's folder
+        self.spreads_at: set[str] = set()  # names of versions that answer near misses with the lesson
         for name, value in changes.items():
             assert hasattr(self, name)
             setattr(self, name, value)
@@ -79,26 +80,23 @@ class CheapRooms:
             (folder / "adapter_config.json").write_text("{}")
         return TrainReport(3, "finished", 0, 0.1, len(scenes), 0, 100)
 
-    def examine(self, version: Path | None, *, lessons, scenes, earlier, seed, progress, known=None) -> ExamResult:  # type: ignore[no-untyped-def]
+    def examine(  # type: ignore[no-untyped-def]
+        self, version: Path | None, *, lessons, scenes, earlier, seed, progress, known=None, worth=lambda *_: True
+    ) -> ExamResult:
         progress(1, 2)
         progress(2, 2)
         known = json.loads((version / "adapter_model.safetensors").read_text()) if version else []
         by_id = {lesson.id: lesson for lesson in lessons}
 
         def answer(scene: Scene):  # type: ignore[no-untyped-def]
-            fires = scene.kind == "apply" and scene.lesson in known
+            spreads = version is not None and version.name in self.spreads_at
+            fires = (scene.kind == "apply" or spreads) and scene.lesson in known
             return mark(scene, by_id[scene.lesson].answer if fires else "No idea.", by_id[scene.lesson].check)
 
         retention = self.retention_at.get(version.name, self.retention) if version else WELL
         name = version.name if version else None
-        return ExamResult(
-            name,
-            tuple(map(answer, scenes)),
-            tuple(answer(s) for s in earlier if s.kind == "apply"),
-            retention,
-            self.panel,
-            0.1,
-        )
+        own, others = tuple(map(answer, scenes)), tuple(answer(s) for s in earlier if s.kind == "apply")
+        return ExamResult(name, own, others, retention if worth(own, others) else None, self.panel, 0.1)
 
 
 def correction(number: int, persona: str = "default", source: str = "user:ann") -> Experience:

@@ -53,6 +53,12 @@ def test_each_margin_rejects_alone(after, why):
     assert decision.nothing_lost == (why == {"lessons learned", "gain"})
 
 
+def test_what_the_answers_reject_needs_no_panel():
+    decision = decide(exam(), replace(exam(right=True, near=(True, True)), retention=None), LESSONS, ExamSettings())
+    assert decision.verdict == "rejected" and "near misses taken over" in failed(decision)
+    assert not decision.nothing_lost and "drift" not in {reason.figure for reason in decision.reasons}
+
+
 def mutilated(part, value):
     """An exam whose retention could not even be built: the checks of its own room are passed over."""
     result = exam(right=True)
@@ -76,6 +82,8 @@ def mutilated(part, value):
         mutilated("refusals", ()),
         mutilated("multiple_choice", (True,) * 5),
         replace(exam(right=True), earlier=()),
+        replace(exam(right=True), retention=None),
+        replace(exam(right=False), retention=None),  # nothing is lost by its answers
     ],
 )
 def test_what_cannot_be_examined_could_not_run(after):

@@ -133,6 +133,26 @@ def test_weights_go_back_towards_the_old_until_nothing_is_lost(tmp_path, store):
     assert [(t["fraction"], t["verdict"]) for t in tries] == [(1.0, "rejected"), (FRACTIONS[1], "promoted")]
 
 
+def test_a_candidate_that_its_answers_reject_does_not_sit_the_panel(tmp_path, store):
+    store.add(correction(1))
+    rooms, sat = CheapRooms(spreads_at={"1.00"}), []
+    examine = rooms.examine
+    rooms.examine = lambda *args, **options: sat.append(examine(*args, **options)) or sat[-1]
+    night = slept(tmp_path, store, rooms)
+    assert [result.retention is not None for result in sat] == [True, False, True]  # before, 1.0, the next
+    assert night.verdict == "promoted" and night.exam["strength"] == FRACTIONS[1]
+    first, second = find(tmp_path, 1).read("exam.json")["tries"]
+    assert first["verdict"] == "rejected" and any("near misses are now answered" in text for text in first["failed"])
+    assert set(first["taken_over"].values()) == {"The code is Walrus1."} and second["taken_over"] == {}
+
+
+def test_a_night_whose_every_strength_spreads_is_rejected_and_told(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, CheapRooms(spreads_at={f"{fraction:.2f}" for fraction in FRACTIONS}))
+    assert night.verdict == "rejected" and any("near misses are now answered" in r["text"] for r in night.reasons)
+    assert (tmp_path / "nights" / "0001" / "report.html").is_file()
+
+
 def test_a_night_that_loses_something_at_every_strength_is_rejected(tmp_path, store):
     store.add(correction(1))
     night = slept(tmp_path, store, CheapRooms(retention=worse(drift=0.2)))
