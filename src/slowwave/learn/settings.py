@@ -26,7 +26,7 @@ class LearnSettings:
     epochs: float = 1.0  # passes over the lesson scenes: many different ones, each seen about once
     min_steps: int = 112  # of a night: few lessons need as many steps as a dozen
     lesson_batch: int = 8  # lesson scenes a step
-    anchor_batch: int = 16  # anchors a step
+    anchor_batch: int = 12  # anchors a step
     kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
     clip: float = 1.0  # gradient norm
     weight_decay: float = 0.0
