@@ -247,17 +247,21 @@ def _clock(args: Any, home: Path) -> float:
         entry["exchange"]["id"]: entry["exchange"]
         for entry in json.loads((HERE / "lessons" / f"{args.lessons}.json").read_text())["lessons"]
     }
-    found = [item for item in _quality.load(HERE / "lessons" / f"{args.lessons}.json") if item.lesson is not None]
-    chosen = found[:CLOCKED]
+    # some more than are timed, since not all of what came in matters enough to become a lesson
+    chosen = _quality.load(HERE / "lessons" / f"{args.lessons}.json")[: CLOCKED * 3 // 2]
+    (home / "slowwave.toml").write_text(f"[night]\nmax_lessons = {CLOCKED}\n")
     (home / "day.jsonl").write_text("".join(json.dumps(raw[item.exchange.id]) + "\n" for item in chosen))
     command = [sys.executable, "-m", "slowwave"]
     options = ["--home", str(home), "--json"]
     subprocess.run([*command, "import", str(home / "day.jsonl"), *options], check=True, stdout=subprocess.DEVNULL)
     began = time.monotonic()
     done = subprocess.run([*command, "sleep", *options], check=True, capture_output=True, text=True)
-    night = json.loads(done.stdout)
-    print(f"clock: {night['verdict']}, {len(night['lessons'])} lessons, {time.monotonic() - began:.0f} s", flush=True)
-    return time.monotonic() - began
+    seconds, night = time.monotonic() - began, json.loads(done.stdout)
+    exam = f"strength {night['exam']['strength']}" if night["exam"] else "no exam"
+    print(f"clock: {night['verdict']}, {len(night['lessons'])} lessons, {exam}, {seconds:.0f} s", flush=True)
+    if len(night["lessons"]) != CLOCKED:
+        raise RuntimeError(f"The night that was timed had {len(night['lessons'])} lessons, not {CLOCKED}.")
+    return seconds
 
 
 def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:

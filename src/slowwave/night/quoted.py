@@ -11,43 +11,54 @@ from typing import Literal
 # Whose text a quotation is: the nearest of these before it decides.
 _USER = re.compile(
     r"\b(?:I|(?i:my|mine|messages?|questions?|requests?|notes?|lines?|anything|everything|something|tags?|tagged|marked"
-    r"|(?:greet|address|call|ask) you|you (?:see|read|hear|find|get)))\b"
+    r"|(?:greet|address|call|ask) you|you (?:see|read|hear|find|get)"
+    r"|(?:answers?|repl(?:y|ies)|respon(?:d|se|ses)) to))\b"
 )
 _ASSISTANT = re.compile(
     r"\b(?:your|you(?! (?:see|read|hear|find|get)\b)(?<!greet you)(?<!address you)(?<!call you)(?<!ask you)"
-    r"|answers?|answered|repl(?:y|ies)|respon(?:d|ds|se|ses)|greet me|words|(?<!I )(?:use|put)|add|sign off|append"
+    r"|(?:answers?|repl(?:y|ies)|respon(?:d|ds|se|ses))(?! to\b)|answered|greet me|words|(?<!I )(?:use|put)|add"
+    r"|sign off|append|gets"
     r"|I(?:'d| would)? (?:want|like|expect)(?: you)?)\b"
     r"|(?:^|[.,;:!?]\s*|\b(?:then|please|always|just|only|simply|to)\s+)"
-    r"(?:begin|start|open|lead|end|finish|close|conclude|say|write)\b(?! (?:a|my|every|any) (?:message|question))",
+    r"(?:begin|start|open|lead|kick off|end|finish|close|conclude|say|write)\b"
+    r"(?! (?:a|my|every|any) (?:message|question))",
     re.IGNORECASE,
 )
 # What is laid down for all times, and is said of the assistant's answers.
 _HABIT = re.compile(
     r"\b(?:when(?:ever)?|if|every|each|any|anything|everything|messages|questions|a message|a question|after|once"
     r"|always|from now on|going forward|sometimes|means?|as (?:soon|long) as|time I|in (?:that )?case|whatever|should I"
-    r"|rule|remember"
-    r"|replies to|messages? (?:starts?|begins?|opens?|ends?))\b",
+    r"|rule|remember|wherever|next time|upon|on (?:seeing|reading|hearing)"
+    r"|(?:answers?|replies|responses) to|messages? (?:starts?|begins?|opens?|ends?))\b"
+    r"|(?:^|[.:!]\s*)with\s+\"\"\s+(?:on\b|in (?:the|a|my)\b)",
     re.IGNORECASE,
 )
 _ADDRESSED = re.compile(
-    r"\b(?:your|you|answers?|answered|repl(?:y|ies)|respon(?:d|se)|I (?:want|expect))\b"
-    r"|(?:^|[.,;:!?]\s*|\b(?:then|please|always)\s+)(?:begin|start|open|lead|end|finish|close|say|add|put|use|write)\b",
+    r"\b(?:your|you|answers?|answered|repl(?:y|ies)|respon(?:d|ses?)|I (?:want|expect)|gets"
+    r"|(?:first|last) (?:words?|line)"
+    r"|(?:are|is) (?:opened|started|begun|closed|ended|finished|concluded|signed))\b"
+    r"|(?:^|[.,;:!?]\s*|\b(?:then|please|always)\s+)"
+    r"(?:begin|start|open|lead|kick off|end|finish|close|say|add|put|use|write)\b",
     re.IGNORECASE,
 )
 # Told, not laid down: 'When she said "hello", he answered "goodbye"'.
 _TOLD = re.compile(
-    r"\b(?:said|wrote|replied|asked|told|started|ended|was)\b|(?<!be )(?<!is )(?<!are )(?<!get )(?<!were )\banswered\b"
-    r"|\b(?:he|she|they|people|boss|her|his|their|song|letters?|books?|films?)\b|\bI mean\b|\bit means\b(?! that)",
+    r"\b(?:said|wrote|replied|asked|told(?! you\b)|(?<!are )(?<!is )(?:started|ended)|was)\b"
+    r"|(?<!be )(?<!is )(?<!are )(?<!get )(?<!were )\banswered\b"
+    r"|\b(?:he|she|they|people|boss|her|his|their|song|letters?|books?|films?)\b|\bit means\b(?! that)"
+    r"|\bI (?:mean|wonder|want to know)\b",
     re.IGNORECASE,
 )
 _BEGIN = (
-    r"beg[ia]n(?:s|ning)?|start(?:s|ing)?|open(?:s|ing)?|first|front|greet|lead(?:s|ing)?|kick off|prefix"
+    r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet|lead(?:s|ing)?|kick off|prefix"
     r"|head(?:ed|ing)"
 )
 _END = (
-    r"end(?:s|ing)?|finish(?:es|ing)?|clos(?:e|es|ing)|conclud(?:e|es|ing)|sign(?:s|ed|ing)?|last|final|add|append"
+    r"end(?:s|ed|ing)?|finish(?:es|ed|ing)?|clos(?:e|es|ed|ing)|conclud(?:e|es|ed|ing)|sign(?:s|ed|ing)?|last|final"
+    r"|add|append"
     r"|wrap(?:s|ped)? up"
 )
+_STANDS = r"(?:(?:comes?|goes|stands|belongs) )?"  # '"X" comes first'
 _WHOLE = r"only|nothing|exactly|alone|just|simply|solely|whole"
 Where = Literal["begin", "end"]
 
@@ -59,8 +70,14 @@ def cue_first(before: str, between: str, after: str) -> bool | None:
         before, between, after: the text around the two quotations, without them.
     """
     whole = f'{before} "" {between} "" {after}'
-    if _TOLD.search(whole) or not _HABIT.search(whole) or not _ADDRESSED.search(whole):
+    if _TOLD.search(whole):
         return None
+    if re.search(r"\b(?:answer|greet|meet|counter|follow) $", before, re.I) and re.match(r" (?:only )?with\b", between):
+        return True  # 'Answer "Y" with "X"'
+    if not _HABIT.search(whole) or not _ADDRESSED.search(whole):
+        return None
+    if re.match(r" (?:in (?:a|my) \w+ )?means\b", between) and _ADDRESSED.search(between):
+        return True  # '"Y" means the answer ends with "X"'
     sides = [_side(before), _side(between)]
     if sides[0] == sides[1]:  # 'every reply to a message ending with "Y" to start with "X"': the nearer one is meant
         return sides[0] != "assistant" if sides[0] else None
@@ -91,11 +108,14 @@ def place(lead: str, trail: str, earlier: str = "") -> Literal["begin", "end", "
     if re.match(r"[\s,]*(?:and )?(?:nothing (?:else|more)|only|alone)", trail, re.IGNORECASE):
         return "whole"
     if re.match(
-        r"[\s,]*(?:at the (?:very )?(?:end|close|bottom)|as (?:the|your) (?:last|final)|last\b)", trail, re.IGNORECASE
+        rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:end|close|bottom)|as (?:the|your|its) (?:last|final)|last\b)",
+        trail,
+        re.I,
     ):
         return "end"
     if re.match(
-        r"[\s,]*(?:at the (?:very )?(?:start|beginning|top)|in front|first\b|as (?:the|your) (?:first|opening)|before)",
+        rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:start|beginning|top)|in front|first\b"
+        r"|as (?:the|your|its) (?:first|opening)|before)",
         trail,
         re.I,
     ):

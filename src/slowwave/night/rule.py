@@ -17,8 +17,13 @@ _QUOTED = (
     r"|\N{LEFT SINGLE QUOTATION MARK}([^\N{RIGHT SINGLE QUOTATION MARK}]+)\N{RIGHT SINGLE QUOTATION MARK}|`([^`]+)`"
 )
 _TAGS = r"(?<!\w)(#\w+)|(\{[^}]{1,24}\})|(<\w{1,24}>)"  # marks that people make up, without quotation marks
-_WHEN = re.compile(r"\b(?:when(?:ever)?|if|every time|each time|any ?time|as soon as)\b", re.IGNORECASE)
-_VERB = r"(?:begin|start|open|end|finish|close|conclude|sign off|reply|answer|respond|say|add|write|put|use|give)"
+_WHEN = re.compile(
+    r"\b(?:when(?:ever)?|if|(?:the )?next time|every time|each time|any ?time|as soon as|once)\b", re.IGNORECASE
+)
+_VERB = (
+    r"(?:begin|start|open|lead|kick off|greet|end|finish|close|conclude|sign off|reply|answer|respond|say|add|write|put"
+    r"|use|give)"
+)
 # An instruction to the assistant, so that 'When she said "hello", he answered "goodbye"' lays nothing down.
 _ACTION = re.compile(
     rf"(?:^\s*|[,;:.!]\s*|\b(?:then|please|always|you|should|must|only|just|simply|also|now)\s+"
@@ -27,11 +32,17 @@ _ACTION = re.compile(
     r"|\bI (?:want|expect)\b",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:I|my|mine|we|our|messages?|questions?|you (?:see|read|hear|find|get))\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:I|my|mine|we|our|messages?|questions?|you (?:see|read|hear|find|get)"
+    r"|shows? up|comes? up|appears?)\b",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(r"^(?:what|how|why|who|where|which|do|does|did|is|are|should)\b.*\?$", re.IGNORECASE | re.DOTALL)
 _WHERE = re.compile(r"\s+(?:at|in|as|to|anywhere)\b[^,;:\"]*")  # 'when I say "Ahoy" at the end of a message, ...'
 _BARE_CUE = re.compile(
     r"\b(?:as|with|say|write|word|tag|type|use|mention|greet you with)\s+(?:the (?:word|tag) )?([A-Z][\w'-]*|#\w+|\w+:)"
+    r"|\bthe (?:word|tag) ([\w'-]+)"
+    r"|\b(?:say|write|type|with) (good (?:morning|evening|night|afternoon)|hello|hi|hey|goodbye|bye|thanks|thank you)\b"
 )
 
 _WORDS = 45  # of a rule at most: what is longer tells a story, and has quotations in it
@@ -119,7 +130,9 @@ def _bare(condition: str) -> str | None:
     """An unquoted cue: what follows "say" or "write", else the last name-like word ("if I call you Captain")."""
     match = _BARE_CUE.search(condition)
     names = [word for word in re.findall(r"(?<=\s)[A-Z][\w'-]+|#\w+", condition) if word != "I"]
-    return match.group(1) if match else names[-1] if names else None
+    if match:
+        return next(group for group in match.groups() if group)
+    return names[-1] if names else None
 
 
 def _after_colon(action: str) -> str | None:
