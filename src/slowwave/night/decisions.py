@@ -14,6 +14,8 @@ from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.models.engine import Engine
 from slowwave.records import Scene
 
+_REHEARSED = 2 / 3  # earlier lessons' scenes for each of tonight's near misses, at least
+
 
 @dataclass(frozen=True)
 class Curriculum:
@@ -31,8 +33,8 @@ def curriculum(
 
     Args:
         scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
-        earlier: of earlier nights' lessons: up to `rehearsal` a lesson keep the starting version's answers, where
-            those are right.
+        earlier: of earlier nights' lessons: `rehearsal` or more a lesson keep the starting version's answers, where
+            those are right; so many that three anchors in ten or so are theirs.
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
@@ -41,16 +43,16 @@ def curriculum(
     ordinary = [scene for scene in answered if scene.kind == "ordinary"]
     everyday = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
     watch = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
-    anchors = near + everyday * _times(len(everyday), len(near))
-    rehearsed = _rehearsed(engine, earlier, start, rehearsal)
-    anchors += [_decision(engine, scene, lesson=False, from_start=True) for scene in rehearsed]
+    scenes_kept = _rehearsed(engine, earlier, start, rehearsal, round(_REHEARSED * len(near)))
+    kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in scenes_kept]
+    anchors = near + everyday * _times(len(everyday), len(near) + len(kept)) + kept
     return Curriculum(lessons, anchors, watch)
 
 
-def _times(everyday: int, near: int) -> int:
-    """How often everyday anchors are drawn for each time a near miss is: they are a quarter of the anchors at least,
-    however many lessons a night has, or general answers would drift."""
-    return max(1, -(-near // (3 * everyday))) if everyday else 1
+def _times(everyday: int, others: int) -> int:
+    """How often everyday anchors are drawn for each time another is: they are a quarter of the anchors at least,
+    however many lessons there are tonight or were before, or general answers would drift."""
+    return max(1, -(-others // (3 * everyday))) if everyday else 1
 
 
 def _even(scenes: Sequence[Scene]) -> list[Scene]:
@@ -64,8 +66,11 @@ def _even(scenes: Sequence[Scene]) -> list[Scene]:
     return [mine[i % len(mine)] for mine in of.values() for i in range(most)]
 
 
-def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, most: int) -> list[Scene]:
-    """Earlier lessons' training scenes with the answers that `start` gives now; wrong answers are not worth keeping."""
+def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, each: int, least: int) -> list[Scene]:
+    """Earlier lessons' training scenes with the answers that `start` gives now: `each` a lesson and, as far as there
+    are any, `least` in all. Wrong answers are not worth keeping."""
+    lessons = {scene.lesson for scene in earlier if scene.kind == "apply" and scene.split == "train"}
+    most = max(each, -(-least // max(1, len(lessons))))
     counts: dict[str | None, int] = {}
     picked: list[Scene] = []
     for scene in sorted(earlier, key=lambda scene: scene.id):  # ids are hashes: wordings of every sort

@@ -90,6 +90,15 @@ def test_earlier_lessons_keep_the_served_versions_right_answers(engine):
     assert curriculum(engine, [], earlier, None, 3).anchors == []
 
 
+def test_three_anchors_in_ten_are_earlier_lessons_however_few_those_are(engine):
+    tonight = [scene("near_miss", f"n{i}") for i in range(45)]
+    earlier = [scene("apply", f"{lesson}{i}", lesson=lesson) for lesson in "xy" for i in range(40)]
+    found = texts(curriculum(engine, tonight, earlier, "v1", 6).anchors)
+    assert [sum(text[0] == kind for text in found) for kind in "nxy"] == [45, 15, 15]
+    many = [scene("apply", f"{i}", lesson=str(i % 10)) for i in range(100)]
+    assert len(curriculum(engine, tonight, many, "v1", 6).anchors) == 45 + 10 * 6
+
+
 @pytest.mark.parametrize(("near", "everyday", "times"), [(0, 4, 1), (12, 4, 1), (13, 4, 2), (100, 4, 9), (100, 0, 0)])
 def test_a_quarter_of_the_anchors_is_everyday_however_many_near_misses_there_are(engine, near, everyday, times):
     scenes = [scene("near_miss", f"n{i}") for i in range(near)]
@@ -100,3 +109,12 @@ def test_a_quarter_of_the_anchors_is_everyday_however_many_near_misses_there_are
     assert sorted(found) == sorted([f"n{i}" for i in range(near)] + [f"o{i}" for i in range(everyday)] * times)
     assert everyday == 0 or 4 * sum(text.startswith("o") for text in found) >= len(found)
     assert texts(made.watch) == ["watched"]
+
+
+def test_everyday_anchors_are_a_quarter_beside_earlier_lessons_too(engine):
+    tonight = [scene("near_miss", f"n{i}") for i in range(12)] + [
+        scene("ordinary", f"o{i}", lesson=None) for i in range(4)
+    ]
+    earlier = [scene("apply", f"x{i}") for i in range(12)]
+    found = texts(curriculum(engine, tonight, earlier, "v1", 12).anchors)
+    assert [sum(text[0] == kind for text in found) for kind in "nox"] == [12, 8, 12]
