@@ -30,7 +30,7 @@ SMALL = {
     "learn.min_steps": 44,
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
-    "exam.near_misses": 1,
+    "exam.near_misses": 0,  # on which lessons fire after 44 steps differs by processor; the benchmark judges that
     "exam.min_gain": 0.1,
     "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: three lessons say little about margins
     "exam.near_miss_loss": 1.0,
