@@ -224,13 +224,12 @@ def _nights(
         print(f"nights, seed {seed}: {np.mean(course[-1]):.3f} of night 1 after night {night + 1}", flush=True)
     assert start is not None
     with engine.using(start[0]):
-        last = _quality.measure(engine, items[:each], panel, reference)
         every = _quality.measure(engine, items[: count * each], panel, reference)
     engine.unload(start[0])
     return {
         "course": course,
-        "held_out": last.held_out,
-        "groups": last.groups,
+        "held_out": course[-1],
+        "groups": {"held_out": every.groups["held_out"][: len(course[-1])]},
         "all_held_out": every.held_out,
         "taken_over": every.taken_over,
         "drift": every.drift,

@@ -84,12 +84,12 @@ class ProbeResult:
     def takeovers(self) -> list[bool]:
         """Per near miss: the lesson fires after and did not before, so that it is this night's doing."""
         near = [(a, b) for a, b in zip(self.before, self.after, strict=True) if b.taken_over is not None]
-        return [bool(b.taken_over) and not a.taken_over for a, b in near]
+        return [_newly_taken_over(a, b) for a, b in near]
 
     def taken_over(self) -> dict[str, str]:
         """Question -> answer of the near misses that the lesson newly fires on."""
         pairs = zip(self.before, self.after, strict=True)
-        return {b.question: b.answer for a, b in pairs if b.taken_over and not a.taken_over}
+        return {b.question: b.answer for a, b in pairs if _newly_taken_over(a, b)}
 
     def kept(self) -> list[tuple[bool, bool]]:
         """Per near miss (right before, right after).
@@ -106,6 +106,10 @@ class ProbeResult:
             return True, agrees(b.answer, a.answer)
 
         return [pair(a, b) for a, b in zip(self.before, self.after, strict=True) if a.kind == "near_miss"]
+
+
+def _newly_taken_over(before: Answer, after: Answer) -> bool:
+    return bool(after.taken_over) and not before.taken_over
 
 
 def ask(
