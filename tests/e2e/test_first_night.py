@@ -21,16 +21,18 @@ Done = Any
 Slowwave = Any
 
 SMALL = {
+    "model.dtype": "float32",  # the same night on every processor
     "night.max_lessons": 3,
     "dream.composed": 30,
     "dream.ordinary": 32,
     "dream.watch": 4,
+    "dream.near_tokens": 12,  # in 44 steps the first tokens, in which a lesson fires, must weigh most
     "learn.lesson_batch": 4,
-    "learn.anchor_batch": 8,
+    "learn.anchor_batch": 12,
     "learn.min_steps": 44,
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
-    "exam.near_misses": 0,  # on which lessons fire after 44 steps differs by processor; the benchmark judges that
+    "exam.near_misses": 1,
     "exam.min_gain": 0.1,
     "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: three lessons say little about margins
     "exam.near_miss_loss": 1.0,
