@@ -82,14 +82,8 @@ def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]
     return out
 
 
-def reply_logits(model: Any, batch: Batch) -> Tensor:
-    """Logits [N, V] of the reply tokens alone: the vocabulary is the widest layer, and most tokens need no answer."""
-    logits_NV: Tensor = model.lm_head(reply_hidden(model, batch))
-    return logits_NV
-
-
 def reply_hidden(model: Any, batch: Batch) -> Tensor:
-    """The hidden states [N, D] that predict the reply tokens."""
+    """The hidden states [N, D] that predict the reply tokens, and only those: most tokens need no answer."""
     with packed_attention(model):
         hidden_1TD = model.model(
             input_ids=batch.ids_1T, position_ids=batch.positions_1T, packing=batch.packing, use_cache=False,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from slowwave.learn.decision import Decision, collate, micro_batches, reply_logits
+from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.vocabulary import top
 
 
 @dataclass(frozen=True)
@@ -24,24 +26,24 @@ class Target:
 
 
 @torch.no_grad()
-def targets(model: torch.nn.Module, anchors: Sequence[Decision], k: int, micro_tokens: int) -> list[Target]:
+def targets(model: Any, anchors: Sequence[Decision], k: int, micro_tokens: int) -> list[Target]:
     """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
     device = next(model.parameters()).device
     out: list[Target | None] = [None] * len(anchors)
     for chosen in micro_batches(anchors, micro_tokens):
         batch = collate([anchors[i] for i in chosen], device)
-        logp_NK, tokens_NK = reply_logits(model, batch).float().log_softmax(-1).topk(k, dim=-1)
+        tokens_NK, logp_NK = top(reply_hidden(model, batch), model.lm_head, k)
         for row, i in enumerate(chosen):
             mine = batch.rows_N == row
             out[i] = Target(tokens_NK[mine].cpu(), logp_NK[mine].cpu())
     return [target for target in out if target is not None]
 
 
-def forward_kl(logits_NV: Tensor, tokens_NK: Tensor, logp_NK: Tensor) -> Tensor:
-    """KL(teacher || student) per token [N] in nats, over the teacher's top k and the remainder."""
-    student_NK = logits_NV.float().log_softmax(-1).gather(1, tokens_NK)
-    teacher_NK = logp_NK.exp()
-    kl_N = (teacher_NK * (logp_NK - student_NK)).sum(-1)
-    rest_teacher_N = (1 - teacher_NK.sum(-1)).clamp_min(1e-6)
+def forward_kl(student_NK: Tensor, teacher_NK: Tensor) -> Tensor:
+    """KL(teacher || student) per token [N] in nats, over the teacher's top k and the remainder, of both models'
+    log-probabilities of those k."""
+    mass_NK = teacher_NK.exp()
+    kl_N = (mass_NK * (teacher_NK - student_NK)).sum(-1)
+    rest_teacher_N = (1 - mass_NK.sum(-1)).clamp_min(1e-6)
     rest_student_N = (1 - student_NK.exp().sum(-1)).clamp_min(1e-6)
     return kl_N + rest_teacher_N * (rest_teacher_N / rest_student_N).log()

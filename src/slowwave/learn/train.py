@@ -20,6 +20,7 @@ from slowwave.errors import TrainingError
 from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
+from slowwave.learn.vocabulary import log_probs
 from slowwave.learn.weights import Weights
 
 
@@ -191,13 +192,11 @@ def losses(
     split = len(hidden_ND) - sum(len(target.tokens_TK) for target in taught)
     ce = kl = hidden_ND.new_zeros((), dtype=torch.float32)
     if split:
-        logits_LV = head(hidden_ND[:split]).float()
-        loss_L = nn.functional.cross_entropy(logits_LV, batch.targets_N[:split], reduction="none")
-        ce = (loss_L * share_N[:split]).sum()
+        ce = -(log_probs(hidden_ND[:split], head, batch.targets_N[:split, None])[:, 0] * share_N[:split]).sum()
     if taught:
         tokens_AK = torch.cat([target.tokens_TK for target in taught]).to(device)
         logp_AK = torch.cat([target.logp_TK for target in taught]).to(device)
-        kl = (forward_kl(head(hidden_ND[split:]), tokens_AK, logp_AK) * share_N[split:]).sum()
+        kl = (forward_kl(log_probs(hidden_ND[split:], head, tokens_AK), logp_AK) * share_N[split:]).sum()
     return ce, kl
 
 

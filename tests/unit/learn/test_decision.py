@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from slowwave.learn.decision import Decision, collate, micro_batches, reply_logits
+from slowwave.learn.decision import Decision, collate, micro_batches
 from slowwave.learn.train import losses
-from tests.unit.learn.tiny import LESSONS, WORDS, llama
+from tests.unit.learn.tiny import LESSONS, WORDS, llama, reply_logits
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from slowwave.learn import difference
-from slowwave.learn.decision import Decision
+from slowwave.learn.decision import Decision, reply_hidden
 from slowwave.learn.settings import preset
 
 WORDS = 128
@@ -70,3 +70,8 @@ def untouched(model, before):
     """Whether the base is as it was, nothing is trainable, and no adapter is left."""
     left = [key for key, value in model.named_parameters() if "lora_" in key or value.requires_grad]
     return not left and not getattr(model, "peft_config", {}) and equal(tensors(model), before) and not model.training
+
+
+def reply_logits(model, batch):
+    """Logits [N, V] of the reply tokens."""
+    return model.lm_head(reply_hidden(model, batch))
