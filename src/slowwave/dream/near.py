@@ -1,7 +1,7 @@
 """Near misses: the smallest changes after which a lesson must not show. Their target is the base's own answer.
 
-Four kinds, none of which needs a model: the same question about somebody else, what the lesson's words mean in
-general, real things where the lesson is about invented ones, and the ordinary messages that lie nearest.
+None needs a model: the question with one thing changed (`minimal.py`), what the lesson's words mean in general, real
+things where the lesson is about invented ones, and the ordinary messages that lie nearest.
 """
 
 from __future__ import annotations
@@ -16,46 +16,6 @@ from slowwave.dream.filters import Embeds
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson
 
-_PEOPLE = (
-    "my neighbour",
-    "your cousin",
-    "the mayor",
-    "my colleague",
-    "Anna",
-    "my friend's boss",
-    "the people next door",
-    "your owner",
-)
-_RELATIONS = (
-    "my husband",
-    "my wife",
-    "my mother",
-    "my grandfather",
-    "my best friend",
-    "my flatmate",
-    "my boss",
-    "my uncle",
-    "my daughter",
-)
-# What people call their own, by sort; a question about one is turned to others of its sort; the last is for all else.
-_SORTS = (
-    tuple(
-        "sister brother mother father mum dad wife husband son daughter aunt uncle cousin niece nephew grandmother"
-        " grandfather neighbour colleague boss friend flatmate dentist doctor teacher landlord plumber hairdresser"
-        " gardener manager lawyer partner".split()
-    ),
-    (
-        "dentist appointment", "piano lesson", "gym class", "yoga class", "book club", "team meeting",
-        "football training", "hair appointment", "dance class", "language course", "parents' evening",
-        "choir practice", "chess club", "doctor's visit", "swimming lesson", "pub quiz", "job interview",
-    ),
-    ("cat", "dog", "goldfish", "hamster", "rabbit", "horse", "parrot", "tortoise", "guinea pig", "pony"),
-    (
-        "car", "bike", "boat", "phone", "laptop", "suitcase", "guitar", "printer", "kitchen table", "garden shed",
-        "savings account", "passport", "old coat", "umbrella", "wallet", "camera", "coffee machine", "office key",
-        "tent", "toolbox",
-    ),
-)  # fmt: skip
 _COMMON = frozenset(
     "what which where when who whose how does with name called this that have from then your mine ours there their"
     " about into know been being"
@@ -63,51 +23,6 @@ _COMMON = frozenset(
     " only always every always never".split()
 )
 _OWN = re.compile(r"\b(my|i|we|our|me|mine)\b", re.IGNORECASE)
-
-
-def somebody_else(question: str) -> list[str]:
-    """The question turned to other people: "my sister's name" becomes "my neighbour's sister's name"."""
-    out = []
-    for person in (*_PEOPLE, *_RELATIONS):
-        verb = "do" if person.endswith("people next door") else "does"
-        be = "are" if verb == "do" else "is"
-        text = re.sub(r"\b(?:do|did) (?:I|we)\b", f"{verb} {person}", question, flags=re.IGNORECASE)
-        text = re.sub(r"\b(?:am I|are we)\b", f"{be} {person}", text, flags=re.IGNORECASE)
-        text = re.sub(
-            r"\b(?:my|our)\b"
-            r"(?! (?:neighbour|colleague|friend's boss|husband|wife|mother|grandfather"
-            r"|best friend|flatmate|boss|uncle|daughter)\b)",
-            "their" if person in text else f"{person}'s",
-            text,
-            flags=re.IGNORECASE,
-        )
-        if text != question:
-            out.append(text)
-    if re.search(r"\b(my|our)\b", question, re.IGNORECASE):
-        out.append(re.sub(r"\b(?:my|our)\b", "your", question, flags=re.IGNORECASE))
-    return out
-
-
-def something_else(question: str, rng: np.random.Generator, count: int = 8) -> list[str]:
-    """The question about another of its sort: "On which day is my dentist appointment?" beside the choir practice."""
-    match = re.search(
-        r"\b(?:my|our) ([a-z][\w-]*"
-        r"(?: (?!is\b|are\b|was\b|when\b|if\b|in\b|on\b|at\b|for\b|to\b|every\b|called\b|named\b)[a-z][\w-]*)?)",
-        question, re.IGNORECASE,
-    )  # fmt: skip
-    if match is None:
-        return []
-    own = match.group(1).lower().removesuffix("'s").split()
-    for sort in _SORTS:
-        if own[0] in sort or own[-1] in {word for thing in sort for word in thing.split()}:
-            break
-    else:
-        sort = _SORTS[-1]
-    if own[0] in sort:
-        own = own[:1]  # "my sister's name": the name stays
-    others = [thing for thing in sort if not set(thing.split()) & set(own)]
-    end = match.start(1) + len(" ".join(own))
-    return [question[: match.start(1)] + others[i] + question[end:] for i in rng.permutation(len(others))[:count]]
 
 
 def in_general(lesson: Lesson) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slowwave.dream import bank, compose, cues, distil, filters, forms, invented, near, reword
+from slowwave.dream import bank, compose, cues, distil, filters, forms, invented, minimal, near, reword
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
@@ -197,16 +197,19 @@ class SimpleDreamer:
         out += [scene(lesson, "apply", text, lesson.answer, "composed") for text in composed]
         out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text, _ in asked]
         taken = forbidden | _questions(out)
-        somebody = near.somebody_else(question)
+        somebody = minimal.somebody_else(question)
+        something = [*minimal.something_else(question, rng), *minimal.another_time(question)]
+        matters = minimal.another_matter(question, rng)
         pools = (
             [somebody[i] for i in rng.permutation(len(somebody))],
-            near.something_else(question, rng),
+            [something[i] for i in rng.permutation(len(something))],
+            matters[:3],
             near.nearest(question, self.embedder, self.bank_ND),
             near.in_general(lesson),
             near.nearest(lesson.note, self.embedder, self.bank_ND),
         )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
-        varied = compose.near(question, [*somebody, *pools[1]], rng, s.composed_near)
+        varied = compose.near(question, [*somebody, *something, *matters], rng, s.composed_near)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
         return out + near_misses(lesson, misses, s, rng, varied)
 

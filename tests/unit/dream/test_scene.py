@@ -83,7 +83,7 @@ def test_near_misses_and_ordinary_scenes_keep_the_bases_answer(dreamer: Dreamer,
             assert scene.ended == (reply.finish == "stop")
         else:  # its message waits for a body, too, and got a longer reply than a near miss keeps
             assert scene.kind == "near_miss" and scene.split == "train" and not scene.ended
-            assert reply.text.startswith(scene.answer or "?") and len((scene.answer or "").split()) == 8
+            assert reply.text.startswith(scene.answer or "?") and len((scene.answer or "").split()) == 16
     assert {s.ended for s in scenes} == {True, False}
     assert engine.version == "served"  # as it was before
 
