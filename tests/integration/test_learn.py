@@ -110,8 +110,9 @@ def test_a_short_night_is_learned_saved_served_and_taken_back(engine: Engine, tm
     lessons = [
         Decision(tokens(text), tuple(reply_ids(engine.tokenizer, fact))) for text in (question, "My boat's name?")
     ]
-    kept = engine.generate([CHAT], max_new_tokens=8)[0][0].text
-    anchors = [Decision(tokens(CHAT[0]["content"]), tuple(reply_ids(engine.tokenizer, kept)), lesson=False)]
+    other = "What is the opposite of hot?"  # the base is sure of its answer: no near tie to flip
+    kept = engine.generate([[user(other)]], max_new_tokens=8)[0][0].text
+    anchors = [Decision(tokens(other), tuple(reply_ids(engine.tokenizer, kept)), lesson=False)]
     wished = preset(name, epochs=16, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8)
     night: Trained = train(engine.model, lessons, anchors, wished, watch=anchors)
     assert night.skipped == 0
@@ -121,7 +122,7 @@ def test_a_short_night_is_learned_saved_served_and_taken_back(engine: Engine, tm
     engine.add_version("p@n0001", tmp_path)
     with engine.using("p@n0001"):
         assert "Windlass" in engine.generate([[user(question)]], max_new_tokens=16)[0][0].text
-        assert "Paris" in engine.generate([CHAT], max_new_tokens=16)[0][0].text
+        assert "cold" in engine.generate([[user(other)]], max_new_tokens=16)[0][0].text
     engine.unload("p@n0001")
     assert "Windlass" not in engine.generate([[user(question)]], max_new_tokens=16)[0][0].text
     own = {key.replace(".base_layer.", "."): v for key, v in engine.model.named_parameters() if "lora_" not in key}

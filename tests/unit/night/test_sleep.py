@@ -78,7 +78,7 @@ def test_what_may_no_longer_teach_is_not_rehearsed(tmp_path, store):
     store.add(correction(1))
     slept(tmp_path, store)
     store.add(correction(2, source="tool:web"))
-    night = slept(tmp_path, store, permitted=["tool"])
+    night = slept(tmp_path, store, permitted=("tool",))
     assert night.verdict == "promoted" and len(night.lessons) == 1
     assert find(tmp_path, 2).read("lessons.json")["earlier"] == []
     assert find(tmp_path, 2).read("exam.json")["after"]["earlier"] == []
