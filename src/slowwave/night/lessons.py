@@ -6,10 +6,11 @@ Rules only, so that a lesson says what the user said and nothing the model made 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from slowwave.exam.match import UNKNOWN_PHRASES, normalise, passes
 from slowwave.experience.follow_up import is_approval, is_correction
-from slowwave.night import rule, voice
+from slowwave.night import example, rule, voice
 from slowwave.records import Authority, Check, Experience, Lesson, new_id
 
 STOP_WORDS = frozenset(
@@ -67,19 +68,14 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
     answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
     if not users:
         return None
-    for i in reversed(users):  # a rule may stand in the question itself or in what followed
-        found = rule.parse(experience.messages[i]["content"])
+    said = [experience.messages[i]["content"] for i in users]
+    wanted = experience.outcome.correction
+    laid_down = [*said, wanted] if wanted else said
+    for i, text in reversed(list(enumerate(laid_down))):  # a rule may stand in the question itself or in what followed
+        found = (example.parse(text, said[i - 1], wanted) if i else None) or rule.parse(text)
         if found is not None:
-            question = next(
-                (
-                    experience.messages[j]["content"]
-                    for j in users
-                    if found.cue.lower() in experience.messages[j]["content"].lower() and j != i
-                ),
-                None,
-            )
-            wanted = experience.outcome.correction
-            return _cue_lesson(found, experience.messages[i]["content"], question, wanted, experience, salience)
+            question = next((other for other in said if found.cue.lower() in other.lower() and other != text), None)
+            return _cue_lesson(found, text, question, wanted if i < len(said) else None, experience, salience)
     if not answers:
         return None
     last = answers[-1]
@@ -199,6 +195,8 @@ def answer_lesson(
 def _cue_lesson(
     found: rule.Rule, note: str, question: str | None, wanted: str | None, experience: Experience, salience: float
 ) -> Lesson:
+    if wanted is not None and normalise(wanted) == normalise(found.phrase):
+        found = replace(found, place="whole")
     prefix = {"begin": "^", "end": "", "whole": ""}[found.place]
     if wanted is not None and found.phrase.lower() not in wanted.lower():
         wanted = None  # a correction of something else

@@ -50,7 +50,7 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _BEGIN = (
-    r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet|lead(?:s|ing)?|kick off|prefix"
+    r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet(?:ed)?|lead(?:s|ing)?|kick off|prefix"
     r"|head(?:ed|ing)"
 )
 _END = (
@@ -58,7 +58,8 @@ _END = (
     r"|add|append"
     r"|wrap(?:s|ped)? up"
 )
-_STANDS = r"(?:(?:comes?|goes|stands|belongs) )?"  # '"X" comes first'
+# '"X" comes first'
+_STANDS = r"(?:from you )?(?:(?:(?:has|have|needs?) to |must |should )?(?:comes?|goes?|stands?|belongs?) )?"
 _WHOLE = r"only|nothing|exactly|alone|just|simply|solely|whole"
 Where = Literal["begin", "end"]
 
@@ -114,7 +115,7 @@ def place(lead: str, trail: str, earlier: str = "") -> Literal["begin", "end", "
     ):
         return "end"
     if re.match(
-        rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:start|beginning|top)|in front|first\b"
+        rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:start|beginning|top|front)|(?:in|up) front|first\b"
         r"|as (?:the|your|its) (?:first|opening)|before)",
         trail,
         re.I,

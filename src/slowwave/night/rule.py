@@ -10,7 +10,7 @@ from slowwave.night import quoted
 
 Place = Literal["begin", "end", "whole"]
 
-_QUOTED = (
+QUOTED = (
     r"[\"\N{LEFT DOUBLE QUOTATION MARK}]([^\"\N{RIGHT DOUBLE QUOTATION MARK}]+)[\"\N{RIGHT DOUBLE QUOTATION MARK}]"
     r"|(?<!\w)'([^']+)'(?!\w)|(\[[^\]]+\])"
     r"|(?:(?<=marked )|(?<=tag )|(?<=type )|(?<=put )|(?<=write )|(?<=tagged )|(?<=with )|(?<=says ))(\([^)]+\))"
@@ -45,7 +45,7 @@ _BARE_CUE = re.compile(
     r"|\b(?:say|write|type|with) (good (?:morning|evening|night|afternoon)|hello|hi|hey|goodbye|bye|thanks|thank you)\b"
 )
 
-_WORDS = 45  # of a rule at most: what is longer tells a story, and has quotations in it
+WORDS = 45  # of a rule at most: what is longer tells a story, and has quotations in it
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def parse(text: str) -> Rule | None:
 def _conditional(text: str, when: re.Match[str]) -> Rule | None:
     """A rule with a "when" or an "if" in it."""
     before, after = text[: when.start()], text[when.start() :]
-    if re.search(_QUOTED, before) and re.search(
+    if re.search(QUOTED, before) and re.search(
         r"\b(begin|start|open|end|finish|close|reply|answer|respond|say)\b", before, re.IGNORECASE
     ):
         condition, action = after, before  # 'Begin with "X" whenever I say "Y"'
     else:
-        quotes = list(re.finditer(_QUOTED, after))
+        quotes = list(re.finditer(QUOTED, after))
         first = quotes[0].end() if len(quotes) > 1 else after.find(",") + 1
         if len(quotes) > 1 and (where := _WHERE.match(after, first)):
             first = where.end()
@@ -90,10 +90,10 @@ def _conditional(text: str, when: re.Match[str]) -> Rule | None:
 
 def _by_lead(text: str) -> Rule | None:
     """A rule with two quotations, 'Messages tagged "Y" get an answer that ends with "X"', by the words before each."""
-    quotes = list(re.finditer(f"{_QUOTED}|{_TAGS}", text))
+    quotes = list(re.finditer(f"{QUOTED}|{_TAGS}", text))
     if text.endswith("?") and not re.search(r"\b(?:please|(?:could|can|would|will) you)\b", text, re.IGNORECASE):
         return None
-    if len(quotes) != 2 or len(text.split()) > _WORDS:
+    if len(quotes) != 2 or len(text.split()) > WORDS:
         return None
     spans = [next(group for group in match.groups() if group) for match in quotes]
     pieces = text[: quotes[0].start()], text[quotes[0].end() : quotes[1].start()], text[quotes[1].end() :]
@@ -118,11 +118,11 @@ def _rule(condition: str, action: str) -> Rule | None:
 
 
 def _unquoted(text: str) -> str:
-    return re.sub(_QUOTED, '""', text)
+    return re.sub(QUOTED, '""', text)
 
 
 def _quoted(text: str) -> str | None:
-    match = re.search(_QUOTED, text)
+    match = re.search(QUOTED, text)
     return next(group for group in match.groups() if group) if match else None
 
 
