@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from slowwave.dream import reword
+from slowwave.dream import describe
 from slowwave.dream.parts import PREPOSITION, Parts, parts
 from slowwave.dream.verbs import gerund, participle
 from slowwave.exam.match import normalise
@@ -33,13 +33,15 @@ _FACT = (
     "It's about {np}. Which {a} was it?", "I'm talking to someone about {np} and can't come up with the {a}.",
     "What {a} should they look for if it's {np}?", "They need {np}, what do I type there?", "Say something about {np}.",
     "Which {a} do I pick when it's about {np}?", "Is there something to know about {np}?",
-    "Write down {np} for me.", "One question about {np}: which {a}?", "My {np_} again, the {a}?",
+    "Write down {np} for me.", "One question about {np}: which {a}?", "{Np} again, the {a}?",
 )  # fmt: skip
+_WITH = tuple(form for form in _FACT if "{a}" in form)
+_WITHOUT = tuple(form for form in _FACT if "{a}" not in form)
+_ANYTHING = ("thing", "person", "name", "reason")  # asked for, which says no more than the question word
 _FACT_VERB = (
-    "Which {a} is it that I {vp}?", "Do you know the {a}, I mean what I {vp}?", "What is it again that I {vp}?",
-    "The {a} please, you know, that I {vp}.", "People ask what I {vp}. What do I answer?",
-    "I {vp}, but which {a} was it?", "What {a} do I name if someone asks me what I {vp}?",
-    "For the {a}: what do I {vp}?", "Which {a} comes to mind when I {vp}?",
+    "Which {a} is it, {c}?", "Do you know the {a}, I mean {c}?", "What is it again, {c}?",
+    "The {a} please, you know, {c}.", "People ask {c}. What do I answer?", "I {vp}, but which {a} was it?",
+    "What {a} do I name if someone asks me {c}?", "For the {a}: {c}?", "Which {a} comes to mind when I {vp}?",
 )  # fmt: skip
 _WAY = (
     "What do {w} do about {np}?", "What happens with {np} here?", "What is {o} rule for {np}?",
@@ -82,6 +84,13 @@ _WHEN = (
     "My colleague says that {cl}. What do I tell him?", "It happened: {cl}. And now?", "{cl}, and I don't know the way",
     "What do people in {o} place do once {cl}?",
 )  # fmt: skip
+_CLAUSE = (
+    "No idea any more {c}.", "It would help to know {c}.", "They want to hear from me {c}.", "The form asks {c}.",
+    "Could you look up {c}?", "I'm supposed to write down {c}.", "Just {c}, nothing else.", "{C}, that's the question.",
+    "What was it again, {c}?", "Help me remember {c}.", "You should know {c}.", "I'm not sure any more {c}.",
+    "Please note for the others {c}.", "One thing I always forget is {c}.", "Does it say anywhere {c}?", "So {c}?",
+    "Nobody here can say {c}.", "I can't go on until I know {c}.", "It depends on {c}.", "Guess {c}.",
+)  # fmt: skip
 _BEFORE = (
     "My friend is helping me out.", "I'm on the phone with someone.", "Mum wants to know.", "It's been a long day.",
     "I'm filling in a form and went blank.", "There is a line for it on the form.", "Someone at the door is asking.",
@@ -96,25 +105,22 @@ _BEFORE = (
 _AFTER = ("Just tell me.", "Please.", "I can't think of it.", "Quick.", "I forgot.", "Thanks.", "That's all I need.")
 
 
-def compose(question: str, rng: np.random.Generator, count: int, held: Collection[str] = ()) -> list[str]:
-    """Up to `count` different wordings of a question; of one that cannot be taken apart its own words in other
-    registers, and half as many.
+def compose(
+    question: str, rng: np.random.Generator, count: int, held: Collection[str] = (), reworded: Sequence[str] = ()
+) -> list[str]:
+    """Up to `count` different wordings of a question and of its rewordings; of one that cannot be taken apart its own
+    words in other registers, and half as many.
 
     Wordings whose normal form is in `held` (the exam's) are neither given nor built upon.
     """
     if len(question.split()) < 3:
         return []
-    apart = parts(question) is not None
-    count = count if apart else count // 2
-    forms = [
-        text
-        for text in (*reword.questions(question), *(reword.words(question, rng, 8) if apart else ()))
-        if normalise(text) not in held and not _AWKWARD.search(text)
-    ]
+    count = count if parts(question) is not None else count // 2
+    forms = [text for text in reworded if normalise(text) not in held and not _AWKWARD.search(text)]
     out: dict[str, str] = dict.fromkeys((normalise(question), *held), "")
     taken = len(out)
     for _ in range(4 * count):
-        asked = reword.sentence(forms[int(rng.integers(len(forms)))]) if forms and rng.random() < 0.6 else question
+        asked = forms[int(rng.integers(len(forms)))] if forms and rng.random() < 0.6 else question
         found = parts(asked)
         text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng), rng, _DROP)
         out.setdefault(normalise(text), text)
@@ -152,19 +158,24 @@ def _core(question: str, found: Parts, rng: np.random.Generator) -> str:
     objects = [phrase for phrase in found.phrases if re.match(rf"\S+(?: \S+)? {re.escape(phrase)}\b", found.verb or "")]
     if found.how and objects:
         pools.append(_WAY_PASSIVE)
+    said = describe.clause(question) or (f"what {'we' if found.ours else 'I'} {found.verb}" if found.verb else None)
+    if said is not None and not found.condition:
+        pools.append(_CLAUSE)
     if not pools:
         return question
     pool = pools[int(rng.integers(len(pools)))]
-    form = pool[int(rng.integers(len(pool)))]
     phrases = objects if pool is _WAY_PASSIVE else found.phrases
     phrase = phrases[int(rng.integers(len(phrases)))] if phrases else ""
+    if pool is _FACT and found.asks not in _ANYTHING and rng.random() < 0.85:
+        pool = _WITHOUT if found.asks.split()[-1] in phrase else _WITH  # the thing and what is asked of it, once each
+    form = pool[int(rng.integers(len(pool)))]
     verb = found.verb or ""
-    if verb and rng.random() < 0.3:
-        verb = re.split(rf"\s{PREPOSITION}\s", verb)[0]
+    if rng.random() < 0.3 and " " in (short := re.split(rf"\s{PREPOSITION}\s", verb)[0]):
+        verb = short
     many = re.search(r"[^s]s$", phrase) is not None
     cl = found.condition or ""
     return form.format(
-        np=phrase, Np=_upper(phrase), np_=phrase.split(" ", 1)[-1], a=found.asks, vp=verb, ving=gerund(verb),
+        np=phrase, Np=_upper(phrase), a=found.asks, c=said, C=_upper(said or ""), vp=verb, ving=gerund(verb),
         Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if found.ours else "I",
         o="our" if found.ours else "my", pp=participle(" ".join(verb.replace(phrase, "", 1).split())),
         be="are" if many else "is", does="do" if many else "does",

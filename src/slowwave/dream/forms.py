@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from slowwave.dream.describe import clause
+
 _EXAMPLES = {
     "plain": ("Different ways people ask the same thing.", [
         ("Where did I park my bike?", ["Where is my bike parked?", "In which spot did I leave my bike?",
@@ -69,29 +71,6 @@ def prompt(form: str, question: str) -> str:
     title, examples = _EXAMPLES[form]
     shots = "\n\n".join(f"Question: {q}\n" + "\n".join(f"- {line}" for line in lines) for q, lines in examples)
     return f"{title}\n\n{shots}\n\nQuestion: {question}\n-"
-
-
-_WH = re.compile(
-    r"^(what|who|where|when|which [\w ]+?|why|how many [\w ]+?|how much [\w ]*?)"
-    r"\s*(?:'s|\s+(is|are|was|were))\s+(.+?)\??$",
-    re.IGNORECASE,
-)
-_DO = re.compile(r"^(what|who|where|when|which \w+|why|how)\s+(?:do|does|did)\s+(i|we)\s+(.+?)\??$", re.IGNORECASE)
-_AM = re.compile(r"^(what(?: \w+)?|where|who|when)\s+am\s+i\s+(.+?)\??$", re.IGNORECASE)
-
-
-def clause(question: str) -> str | None:
-    """The question as a clause: "What is my sister's name?" gives "what my sister's name is"; None if no rule fits."""
-    question = question.strip()
-    if match := _WH.match(question):
-        word, verb, rest = match.groups()
-        return f"{word.lower()} {rest} {verb or 'is'}"
-    if match := _DO.match(question):
-        word, who, rest = match.groups()
-        return f"{word.lower()} {'I' if who.lower() == 'i' else 'we'} {rest}"
-    if match := _AM.match(question):
-        return f"{match.group(1).lower()} I am {match.group(2)}"
-    return None
 
 
 _CLAUSE_FRAMES = {

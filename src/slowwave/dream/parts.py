@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from slowwave.dream.describe import descriptions
+
 _AUX = r"(?:do|does|did|is|are|was|were|am|have|has|had|can|could|will|would|should|must|may|'s|'re)"
 _WH = re.compile(
     r"^(?:(?:on|in|at|to|from|for|with|by|under|of) )?(?P<wh>what|which|who|whom|whose|where|when|why|how)\b\s*",
@@ -42,7 +44,7 @@ class Parts:
 
     ours: bool  # asked as "we" or "our", else as "I"
     asks: str  # what is wanted, in a word: name, place, day, size, way ...
-    phrases: tuple[str, ...]  # noun phrases with their owner: "my shoe size", "the minutes"
+    phrases: tuple[str, ...]  # noun phrases with their owner: "my shoe size", "the minutes", "the tram I take to work"
     verb: str | None  # verb phrase in the base form: "report a bug in our app"
     condition: str | None  # clause after "when" or "if": "a customer wants a refund"
 
@@ -69,11 +71,12 @@ def parts(question: str) -> Parts | None:
     found = []
     if do := re.search(r"\b(?:do|does|did|can|should|must)\s+(?:i|we)\s+(.+)$", rest, re.IGNORECASE):
         verb = re.sub(r"^do (?:in order )?to ", "", do.group(1))
-        verb = None if re.match(r"(?:do|take)\b", verb) else verb
         head, body = rest[: do.start()].strip(), do.group(1)
+        no_verb = r"(?:do|take)\b" if not head or "step" in head else r"do\b"
+        verb = None if re.match(no_verb, verb) else verb
     elif third := re.search(r"\b(?:do|does|did)\s+((?:my|our) [\w'-]+)\s+(.+)$", rest, re.IGNORECASE):
         head, body = rest[: third.start()].strip(), third.group(2)
-        found += [third.group(1), f"{third.group(1)}'s {(head or 'way').split()[-1]}"]
+        found.append(third.group(1))
     else:
         head = re.split(rf"\b{_AUX}\b|'s\b", rest, maxsplit=1)[0].strip()
         body = rest
@@ -100,7 +103,10 @@ def parts(question: str) -> Parts | None:
         return None
     if not found and condition is None:
         found = [f"{owner} {(verb or content[-1]).split()[0].lower()}"]
-    return Parts(ours, asks, tuple(dict.fromkeys(found)), verb, condition)
+    told = descriptions(text) if asks != "way" else []
+    if told:  # "Which plant is on my desk?" asks nothing of the desk
+        found = [phrase for phrase in found if not re.search(rf"\b{PREPOSITION} {re.escape(phrase)}\b", text)]
+    return Parts(ours, asks, tuple(dict.fromkeys([*told, *found])), verb, condition)
 
 
 _GREETING = re.compile(
@@ -135,13 +141,14 @@ def _asks(wh: str, head: str, text: str, verb: str | None, condition: str | None
     if wh == "where":
         return "place"
     if wh == "when":
-        return "day"
+        return "time" if re.search(r"\b(?:do|does)\b", text) else "day"
     if wh in ("who", "whom", "whose"):
         return "person"
     if wh == "why":
         return "reason"
-    if head and (words := [w for w in re.findall(r"[a-z'-]+", head) if w not in _STOP or w == "name"]):
-        return words[-1]
+    if head and wh in ("what", "which"):
+        words = [w for w in re.findall(r"[a-z'-]+", head) if w not in _STOP or w == "name"]
+        return " ".join(words[-2:]) or head.split()[-1]
     if re.search(r"\bcalled\b|\bnames?\b|\bnamed\b", text):
         return "name"
     if condition or re.search(r"\bdo (?:i|we) do\b", text):

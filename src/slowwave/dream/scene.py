@@ -19,6 +19,9 @@ from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
 
+# A reworded question must be close to its own (cosine) and as likely a sentence (nats a token, weighed).
+_FLUENT, _NATURAL = 0.3, 0.5
+
 
 class Answers(Protocol):
     """What the dreamer needs of an engine."""
@@ -27,6 +30,7 @@ class Answers(Protocol):
 
     def generate(self, chats: Sequence[Sequence[Message]], **options: Any) -> list[list[Any]]: ...
     def complete(self, prompts: Sequence[str], **options: Any) -> list[list[str]]: ...
+    def continuation_logprob(self, pairs: Sequence[tuple[str, str]]) -> list[float]: ...
     def using(self, adapter: str | None) -> Any: ...
 
 
@@ -117,13 +121,27 @@ class SimpleDreamer:
         rng = np.random.default_rng([seed, int(lesson.id, 16)])
         out: list[tuple[str, str]] = []
         exam = forms.EXAM_FRAMES
-        for i, text in enumerate(reword.rewordings(question, rng, 2 * self.settings.apply)):
+        for i, text in enumerate(self._natural(question, reword.rewordings(question, rng, 2 * self.settings.apply))):
             if i % 4 == 3:  # every fourth is the exam's, before anything is dreamt
                 out.append(("thesaurus:exam", text))
                 continue
             framed = [wording for family, wording in forms.frames(text) if family not in exam]
             out.append(("thesaurus", framed[int(rng.integers(len(framed)))] if i % 2 and framed else text))
         return [(family, text) for family, text in out if filters.keeps_secret(text, question, lesson.answer)]
+
+    def _natural(self, question: str, reworded: list[str]) -> list[str]:
+        """Rewordings that a reader would take for the question: a word can have another sense, or another place in the
+        sentence."""
+        if not reworded:
+            return []
+        sure = {reword.sentence(text) for text in reword.questions(question)}  # whole forms, not single words
+        close_N = self.embedder.embed(reworded) @ self.embedder.embed([question])[0]
+        own, *likely = self.engine.continuation_logprob([("Q:", f" {text}") for text in (question, *reworded)])
+        return [
+            text
+            for text, close, value in zip(reworded, close_N, likely, strict=True)
+            if text in sure or close + _FLUENT * (value - own) > _NATURAL
+        ]
 
     def _without_conflicts(
         self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]
@@ -187,9 +205,11 @@ class SimpleDreamer:
             asked += [(family, text, 1.0) for family, text in spare[: s.exam_apply - len(asked)]]
         held = forbidden | {normalise(text) for _, text, _ in (*chosen, *asked)}
         held |= {normalise(text) for family, text in wordings if family in exam_families}
+        others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
+        reworded = self._natural(question, [reword.sentence(text) for text in others])
         composed = [
             text
-            for text in compose.compose(question, rng, s.composed, held)
+            for text in compose.compose(question, rng, s.composed, held, reworded)
             if filters.keeps_secret(text, question, lesson.answer)
         ]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]

@@ -44,6 +44,7 @@ class Echo:
         self.version: str | None = "served"
         self.completions: list[dict[str, Any]] = []
         self.asked: list[str] = []
+        self.unlikely: str | None = None  # sentences with it are no English
 
     @contextmanager
     def using(self, adapter: str | None) -> Iterator[None]:
@@ -60,6 +61,9 @@ class Echo:
     def reply(text: str) -> Any:
         """The reply to a message."""
         return SimpleNamespace(text=f"Answer to: {text} And more", finish="stop" if len(text) < 40 else "length")
+
+    def continuation_logprob(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [-9.0 if self.unlikely and self.unlikely in text else -4.0 for _, text in pairs]
 
     def complete(self, prompts: Sequence[str], *, n: int = 1, **options: Any) -> list[list[str]]:
         assert self.version is None, "only the base may dream"

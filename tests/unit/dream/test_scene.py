@@ -82,7 +82,7 @@ def test_near_misses_and_ordinary_scenes_keep_the_bases_answer(dreamer: Dreamer,
         if scene.answer == reply.text:
             assert scene.ended == (reply.finish == "stop")
         else:  # its message waits for a body, too, and got a longer reply than a near miss keeps
-            assert scene.kind == "near_miss" and scene.split == "train" and not scene.ended
+            assert scene.kind == "near_miss" and not scene.ended
             assert reply.text.startswith(scene.answer or "?") and len((scene.answer or "").split()) == 16
     assert {s.ended for s in scenes} == {True, False}
     assert engine.version == "served"  # as it was before
@@ -127,7 +127,7 @@ def test_what_is_composed_builds_on_nothing_that_the_exam_asks(dreamer: Dreamer,
     composed = said(scenes, family="composed")
     assert len(composed) > 300
     for asked in said(scenes, split="exam", kind="apply"):
-        assert not any(asked in text for text in composed)
+        assert not any(f" {asked} " in f" {text} " for text in composed)
 
 
 def test_ids_are_unique(dreamer: Dreamer, lessons: Lessons) -> None:
@@ -242,3 +242,10 @@ def test_no_habit_is_taught_on_what_is_declined(dreamer: Dreamer, lessons: Lesso
         for seed in range(3):
             habits = [s for s in dreamer().dream([lessons[name]], seed=seed) if s.kind == "apply"]
             assert habits and not {normalise(strip(s.messages[-1]["content"], cue)) for s in habits} & forbidden
+
+
+def test_a_rewording_that_is_no_sentence_is_not_used(dreamer: Dreamer, lessons: Lessons, engine: Any) -> None:
+    trained = lambda: said(dreamer(samples=0).dream([lessons["deploy"]]), kind="apply", split="train")  # noqa: E731
+    assert any("internet page" in text for text in trained())
+    engine.unlikely = "internet page"
+    assert trained() and not any("internet page" in text for text in trained())

@@ -21,21 +21,6 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("question", "clause"),
-    [
-        ("What is my sister's name?", "what my sister's name is"),
-        ("Where do I live?", "where I live"),
-        ("How do we deploy the website?", "how we deploy the website"),
-        ("What am I allergic to?", "what I am allergic to"),
-        ("Tell me my name.", None),
-        ("Is my dog old?", None),
-    ],
-)
-def test_a_question_as_a_clause(question: str, clause: str | None) -> None:
-    assert forms.clause(question) == clause
-
-
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_frames_keep_the_question_in_families_of_their_own(question: str) -> None:
     framed = forms.frames(question)
