@@ -40,8 +40,8 @@ _WITHOUT = tuple(form for form in _FACT if "{a}" not in form)
 _ANYTHING = ("thing", "person", "name", "reason")  # asked for, which says no more than the question word
 _FACT_VERB = (
     "Which {a} is it, {c}?", "Do you know the {a}, I mean {c}?", "What is it again, {c}?",
-    "The {a} please, you know, {c}.", "People ask {c}. What do I answer?", "I {vp}, but which {a} was it?",
-    "What {a} do I name if someone asks me {c}?", "For the {a}: {c}?", "Which {a} comes to mind when I {vp}?",
+    "The {a} please, you know, {c}.", "People ask {c}. What do I answer?", "{W} {vp}, but which {a} was it?",
+    "What {a} do I name if someone asks me {c}?", "For the {a}: {c}?", "Which {a} comes to mind when {w} {vp}?",
 )  # fmt: skip
 _WAY = (
     "What do {w} do about {np}?", "What happens with {np} here?", "What is {o} rule for {np}?",
@@ -151,12 +151,12 @@ def _core(question: str, found: Parts, rng: np.random.Generator) -> str:
     pools: list[tuple[str, ...]] = []
     if found.condition:
         pools += [_WHEN, _WHEN]
-    if found.verb:
+    if found.verb and (found.how or " " in found.verb or not found.condition):
         pools += [_WAY_VERB if found.how else _FACT_VERB] * 2
     if found.phrases:
         pools += [_WAY if found.how else _FACT] * 2
     objects = [phrase for phrase in found.phrases if re.match(rf"\S+(?: \S+)? {re.escape(phrase)}\b", found.verb or "")]
-    if found.how and objects:
+    if found.how and objects and not (found.verb or "").startswith("get "):
         pools.append(_WAY_PASSIVE)
     said = describe.clause(question) or (f"what {'we' if found.ours else 'I'} {found.verb}" if found.verb else None)
     if said is not None and not found.condition:
@@ -176,7 +176,7 @@ def _core(question: str, found: Parts, rng: np.random.Generator) -> str:
     cl = found.condition or ""
     return form.format(
         np=phrase, Np=_upper(phrase), a=found.asks, c=said, C=_upper(said or ""), vp=verb, ving=gerund(verb),
-        Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if found.ours else "I",
+        Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if found.ours else "I", W="We" if found.ours else "I",
         o="our" if found.ours else "my", pp=participle(" ".join(verb.replace(phrase, "", 1).split())),
         be="are" if many else "is", does="do" if many else "does",
     )  # fmt: skip

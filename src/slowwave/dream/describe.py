@@ -71,7 +71,7 @@ def _said(asked: _Asked) -> str | None:
             return f"{asked.aux} {rest}"  # "which plant is on my desk"
         if match := re.fullmatch(r"(I|we) (.+)", rest, re.IGNORECASE):
             return f"{match[1]} {asked.aux} {match[2]}"
-        if match := _STATE.fullmatch(rest):
+        if match := _state(asked):
             return f"{match['thing']} {asked.aux} {match['state']}"
         return f"{rest} {asked.aux}"
     match = _SUBJECT.fullmatch(rest)
@@ -81,6 +81,13 @@ def _said(asked: _Asked) -> str | None:
     if asked.aux == "does":
         verb = _third(verb)
     return f"{who} {verb}{more}" if asked.aux in ("do", "does") else f"{who} {asked.aux} {verb}{more}"
+
+
+def _state(asked: _Asked) -> re.Match[str] | None:
+    """ "my cat called" of "What is my cat called?": a thing and what it is; "our rule for meetings" is all thing."""
+    match = _STATE.fullmatch(asked.rest)
+    whole = asked.wh == "what" and not asked.head and match and re.match(rf"(?:{_PREPOSITION}) ", match["state"])
+    return None if whole else match
 
 
 def descriptions(question: str) -> list[str]:
@@ -98,7 +105,7 @@ def descriptions(question: str) -> list[str]:
     if asked.wh == "how":
         return _measured(asked, said, own)
     if head and asked.wh in ("what", "which"):
-        if own and not _STATE.fullmatch(rest):  # "What make is my sewing machine?"
+        if own and not _state(asked):  # "What make is my sewing machine?"
             out += [f"the {head} of {rest}", f"{_whose(rest)} {head}"]
         elif be and said.startswith(f"{asked.aux} "):  # "Which plant is on my desk?"
             out += [f"the {head} {rest}", f"the {head} that {said}"]
@@ -110,7 +117,7 @@ def descriptions(question: str) -> list[str]:
             out.append(f"{match[1]}'s {head}")
         elif re.match(r"(?:I|we)\b", rest) and not asked.prep and not be:
             out.append(f"{'our' if rest.startswith('we') else 'my'} {head}")
-    elif own and not _STATE.fullmatch(rest):
+    elif own and not _state(asked):
         kinds = {"where": ("the place of ",), "when": ("the date of ", "the time of ")}.get(asked.wh, ("",))
         out += [f"{kind}{rest}" for kind in kinds]
     elif be and (match := re.fullmatch(r"the ([\w -]+) of ((?:my|our) [\w' -]+)", rest, re.IGNORECASE)):

@@ -31,6 +31,11 @@ _NOUN_PHRASE = re.compile(
 )
 
 
+# What a thing without an article is done to: "broken chairs" of "put broken chairs in the shed".
+_BARE = re.compile(
+    rf"^(?:do with|[\w-]+) (?P<object>(?!{PREPOSITION}\b)[\w'-]+(?: (?!{PREPOSITION}\b)[\w'-]+)*(?: for .+)?)",
+    re.IGNORECASE,
+)
 # Where or when a thing is done, which is not what the question is about.
 _SETTINGS = frozenset(
     "morning evening night day week weekend month year afternoon noon work office team company kitchen house home room"
@@ -55,7 +60,7 @@ class Parts:
 
 def parts(question: str) -> Parts | None:
     """Take a question apart; None where it is not about the user's own ("What is a volcano?" has no owner)."""
-    text = one_sentence(question).rstrip("?.! ")
+    text = _plainly(one_sentence(question).rstrip("?.! "))
     match = _WH.match(text)
     if match is None or not re.search(r"\b(?:i|my|me|mine|we|our|us|ours)\b", text, re.IGNORECASE):
         return None
@@ -101,12 +106,32 @@ def parts(question: str) -> Parts | None:
     content = [w for w in re.findall(r"[\w'-]+", text) if w.lower() not in _STOP and len(w) > 2]
     if not content:
         return None
-    if not found and condition is None:
-        found = [f"{owner} {(verb or content[-1]).split()[0].lower()}"]
+    if not found and (bare := _BARE.search(body)) and bare["object"].split()[0].lower() not in _STOP:
+        found = [bare["object"]]
     told = descriptions(text) if asks != "way" else []
     if told:  # "Which plant is on my desk?" asks nothing of the desk
         found = [phrase for phrase in found if not re.search(rf"\b{PREPOSITION} {re.escape(phrase)}\b", text)]
+    alone = verb is None or re.fullmatch(rf"\w+(?: {PREPOSITION} .+)?", verb)
+    if not (found or told or condition) and alone:
+        found = [f"{owner} {(verb or content[-1]).split()[0].lower()}"]
     return Parts(ours, asks, tuple(dict.fromkeys([*told, *found])), verb, condition)
+
+
+_ROUNDABOUT = re.compile(
+    r"what(?:'s| is) (?:my|our|the) (?:usual |own )?(?:way|procedure|process|routine) to (?P<a>.+)"
+    r"|what steps do (?P<who>I|we) take to (?P<b>.+)|how (?:am|are) (?P<whom>I|we) supposed to (?P<c>.+)",
+    re.IGNORECASE,
+)
+
+
+def _plainly(text: str) -> str:
+    """ "What is our way to deploy it?" as "How do we deploy it?", "If it rains, what do we do?" the other way round."""
+    if match := _ROUNDABOUT.fullmatch(text):
+        ours = re.search(r"\b(?:our|we)\b", text, re.IGNORECASE) is not None
+        return f"how do {'we' if ours else 'I'} {match['a'] or match['b'] or match['c']}"
+    if match := re.fullmatch(r"(when|if|once) (.+?), ((?:what|who|how|where|which)\b.+)", text, re.IGNORECASE):
+        return f"{match[3]} {match[1].lower()} {match[2]}"
+    return text
 
 
 _GREETING = re.compile(
