@@ -69,6 +69,11 @@ _MATTERS = (
         "How heavy is {x}?", "What is {x} made of?",
     ),
 )  # fmt: skip
+_HEADS = (
+    "book", "film", "song", "jacket", "phone", "cup", "game", "tool", "card", "newspaper", "bag", "dish",
+    "person", "picture", "chair", "bottle",
+)  # fmt: skip
+_MEANS = {"much": "cost", "price": "cost", "age": "old", "address": "live", "home": "live", "job": "living"}
 _OF_A_THING = frozenset("name names size number colour color address birthday date age job code password place".split())
 _TIMES = (
     ("morning", "afternoon", "evening"),
@@ -127,11 +132,22 @@ def _not_the_assistant(question: str) -> list[str]:
 def something_else(question: str, rng: np.random.Generator, count: int = 8) -> list[str]:
     """The question about another of its sort: "On which day is my dentist appointment?" beside the choir practice."""
     if (found := _thing(question)) is None:
-        return []
+        return _another_head(question, rng)
     start, own, sort = found
     others = [thing for thing in _SORTS[sort] if not set(thing.split()) & set(own.lower().split())]
     end = start + len(own)
     return [question[:start] + others[i] + question[end:] for i in rng.permutation(len(others))[:count]]
+
+
+def _another_head(question: str, rng: np.random.Generator) -> list[str]:
+    """ "Which tram do I take to work?" about something that is no tram."""
+    match = re.match(
+        r"((?:\w+ )?(?:which|what) )([a-z][\w-]*(?: [a-z][\w-]*)?)( (?:do|am|can|should) (?:I|we)\b.*)", question, re.I
+    )
+    if match is None:
+        return []
+    heads = [head for head in _HEADS if head not in match[2].lower().split()]
+    return [match[1] + heads[i] + match[3] for i in rng.permutation(len(heads))[:6]]
 
 
 def another_time(question: str) -> list[str]:
@@ -154,6 +170,7 @@ def another_matter(question: str, rng: np.random.Generator) -> list[str]:
         return []
     thing = f"{question[:start].split()[-1].lower()} {own}"
     asked = set(normalise(question).split())
+    asked |= {_MEANS[word] for word in asked & _MEANS.keys()}
     forms = [form for form in _MATTERS[sort] if not asked & set(normalise(form).split()) - _LITTLE]
     return [forms[i].format(x=thing) for i in rng.permutation(len(forms))]
 
@@ -168,6 +185,8 @@ def _thing(question: str) -> tuple[int, str, int] | None:
     if match is None:
         return None
     own = match.group(1).lower().removesuffix("'s").split()
+    if re.search(r"\b(?:do|does|did) $", question[: match.start()], re.IGNORECASE):
+        own = own[:1]  # "When does my alarm go off?": a verb follows
     while len(own) > 1 and own[-1] in _OF_A_THING:
         own.pop()  # "my shoe size": the size stays
     of_sort = [own[0] in things or own[-1] in {word for thing in things for word in thing.split()} for things in _SORTS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,20 @@ def test_another_matter_is_about_the_same_thing_and_not_the_same_question(questi
 @pytest.mark.parametrize("question", ["What is my name?", "Where do I live?", "What is the capital of France?"])
 def test_another_matter_needs_a_thing(question: str) -> None:
     assert minimal.another_matter(question, np.random.default_rng(0)) == []
+
+
+def test_what_is_asked_for_is_changed_where_nothing_is_named() -> None:
+    others = minimal.something_else("Which tram do I take to work?", np.random.default_rng(0))
+    assert len(others) == 6 and all(re.fullmatch(r"Which \w+ do I take to work\?", text) for text in others)
+    assert "Which tram do I take to work?" not in others
+    assert minimal.something_else("Where do I live?", np.random.default_rng(0)) == []
+
+
+def test_a_verb_is_no_part_of_a_thing() -> None:
+    others = minimal.something_else("When does my alarm go off?", np.random.default_rng(0))
+    assert others and all(re.fullmatch(r"When does my .+ go off\?", text) for text in others)
+
+
+def test_the_same_matter_in_other_words_is_not_another() -> None:
+    texts = minimal.another_matter("How much is my piano lesson?", np.random.default_rng(0))
+    assert texts and not any("cost" in text for text in texts)
