@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -106,12 +107,14 @@ _AFTER = ("Just tell me.", "Please.", "I can't think of it.", "Quick.", "I forgo
 
 
 def compose(
-    question: str, rng: np.random.Generator, count: int, held: Collection[str] = (), reworded: Sequence[str] = ()
-) -> list[str]:
+    question: str, rng: np.random.Generator, count: int, held: Collection[str] = (), reworded: Sequence[str] = (),
+    kind: str | None = None,
+) -> list[str]:  # fmt: skip
     """Up to `count` different wordings of a question and of its rewordings; of one that cannot be taken apart its own
     words in other registers, and half as many.
 
-    Wordings whose normal form is in `held` (the exam's) are neither given nor built upon.
+    Wordings whose normal form is in `held` (the exam's) are neither given nor built upon. `kind` is what the answer is,
+    a number or a name: people ask for that, too.
     """
     if len(question.split()) < 3:
         return []
@@ -122,14 +125,16 @@ def compose(
     for _ in range(4 * count):
         asked = forms[int(rng.integers(len(forms)))] if forms and rng.random() < 0.6 else question
         found = parts(asked)
-        text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng), rng, _DROP)
+        text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng, kind), rng, _DROP)
         out.setdefault(normalise(text), text)
         if len(out) - taken == count:
             break
     return list(out.values())[taken:]
 
 
-def near(question: str, others: Sequence[str], rng: np.random.Generator, count: int) -> list[str]:
+def near(
+    question: str, others: Sequence[str], rng: np.random.Generator, count: int, kind: str | None = None
+) -> list[str]:
     """The same sentences about what the lesson is not about: `others` are the question about somebody or something
     else. Each keeps every word that tells it from the lesson's own question."""
     own, out = set(normalise(question).split()), dict[str, str]()
@@ -138,7 +143,7 @@ def near(question: str, others: Sequence[str], rng: np.random.Generator, count: 
             break
         other = others[int(rng.integers(len(others)))]
         found = parts(other)
-        text = _core(other, found, rng) if found is not None else other
+        text = _core(other, found, rng, kind) if found is not None else other
         if not set(normalise(other).split()) - own <= set(normalise(text).split()):
             text = other
         text = vary(text, rng, 0)
@@ -146,8 +151,10 @@ def near(question: str, others: Sequence[str], rng: np.random.Generator, count: 
     return list(out.values())
 
 
-def _core(question: str, found: Parts, rng: np.random.Generator) -> str:
+def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | None) -> str:
     """One sentence about what the question is about."""
+    if kind and not found.how and rng.random() < 0.3:
+        found = replace(found, asks=kind)
     pools: list[tuple[str, ...]] = []
     if found.condition:
         pools += [_WHEN, _WHEN]

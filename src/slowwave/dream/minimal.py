@@ -10,27 +10,14 @@ import numpy as np
 
 from slowwave.exam.match import normalise
 
-_PEOPLE = (
-    "my neighbour",
-    "your cousin",
-    "the mayor",
-    "my colleague",
-    "Anna",
-    "my friend's boss",
-    "the people next door",
-    "your owner",
-)
-_RELATIONS = (
-    "my husband",
-    "my wife",
-    "my mother",
-    "my grandfather",
-    "my best friend",
-    "my flatmate",
-    "my boss",
-    "my uncle",
-    "my daughter",
-)
+_OTHERS = ("your cousin", "the mayor", "Anna", "my friend's boss", "the people next door", "your owner")
+_RELATIONS = tuple(
+    f"my {relation}"
+    for relation in (
+        "neighbour", "colleague", "husband", "wife", "mother", "father", "grandfather", "best friend", "flatmate",
+        "boss", "uncle", "aunt", "daughter", "son", "sister", "brother", "nephew", "niece", "teacher", "cousin",
+    )
+)  # fmt: skip
 # What people call their own, by sort; a question about one is turned to others of its sort; the last is for all else.
 _SORTS = (
     tuple(
@@ -90,25 +77,27 @@ _LITTLE = frozenset(
 
 def somebody_else(question: str) -> list[str]:
     """The question turned to other people: "my sister's name" becomes "my neighbour's sister's name"."""
-    out = []
-    for person in (*_PEOPLE, *_RELATIONS):
-        verb = "do" if person.endswith("people next door") else "does"
-        be = "are" if verb == "do" else "is"
-        text = re.sub(r"\b(?:do|did) (?:I|we)\b", f"{verb} {person}", question, flags=re.IGNORECASE)
-        text = re.sub(r"\b(?:am I|are we)\b", f"{be} {person}", text, flags=re.IGNORECASE)
-        text = re.sub(
-            r"\b(?:my|our)\b"
-            r"(?! (?:neighbour|colleague|friend's boss|husband|wife|mother|grandfather"
-            r"|best friend|flatmate|boss|uncle|daughter)\b)",
-            "their" if person in text else f"{person}'s",
-            text,
-            flags=re.IGNORECASE,
-        )
-        if text != question:
-            out.append(text)
+    out = [
+        text
+        for person in (*_OTHERS, *_RELATIONS)
+        if person.removeprefix("my ") not in question and (text := _turned(question, person)) != question
+    ]
     if re.search(r"\b(my|our)\b", question, re.IGNORECASE):
         out.append(re.sub(r"\b(?:my|our)\b", "your", question, flags=re.IGNORECASE))
     return out or _not_the_assistant(question)
+
+
+def _turned(question: str, person: str) -> str:
+    """What the user asks of themselves, asked of a person."""
+    be, do = _verbs(person)
+    text, turned = re.subn(r"\b(?:do|did) (?:I|we)\b", f"{do} \0", question, flags=re.IGNORECASE)
+    text, more = re.subn(r"\b(?:am I|are we)\b", f"{be} \0", text, flags=re.IGNORECASE)
+    text = re.sub(r"\b(?:my|our)\b", "their" if turned or more else "\0's", text, flags=re.IGNORECASE)
+    return text.replace("\0", person)
+
+
+def _verbs(person: str) -> tuple[str, str]:
+    return ("are", "do") if person.endswith("people next door") else ("is", "does")
 
 
 def _not_the_assistant(question: str) -> list[str]:
@@ -117,8 +106,8 @@ def _not_the_assistant(question: str) -> list[str]:
     for yours, ours in ((r"\byour\b", "my"), (r"\bare you\b", "am I"), (r"\bdo you\b", "do I")):
         mine = re.sub(yours, ours, mine, flags=re.IGNORECASE)
     out = [mine] if mine != question else []
-    for person in (*_PEOPLE[:-1], *_RELATIONS):
-        be, do = ("are", "do") if person.endswith("people next door") else ("is", "does")
+    for person in (*_OTHERS[:-1], *_RELATIONS):
+        be, do = _verbs(person)
         text = re.sub(r"\bcall you\b", f"call {person}", question)
         for yours, theirs in (
             (r"\byour\b", f"{person}'s"), (r"\bare you\b", f"{be} {person}"), (r"\bdo you\b", f"{do} {person}"),

@@ -162,6 +162,8 @@ def _asks(wh: str, head: str, text: str, verb: str | None, condition: str | None
             return {"many": "number", "much": "amount", "often": "number", "long": "time", "old": "age"}.get(
                 match.group(0), "number"
             )
+        if head:
+            return "amount" if head == "expensive" else "thing"
         return "name" if re.search(r"\bcalled\b|\bnamed\b", text) else "way"
     if wh == "where":
         return "place"

@@ -20,7 +20,7 @@ from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
 
 # A reworded question must be close to its own (cosine) and as likely a sentence (nats a token, weighed).
-_FLUENT, _NATURAL = 0.3, 0.5
+_FLUENT, _NATURAL, _OF_A_FORM = 0.3, 0.5, 0.2  # a whole form fits better than a word
 
 
 class Answers(Protocol):
@@ -134,13 +134,13 @@ class SimpleDreamer:
         sentence."""
         if not reworded:
             return []
-        sure = {reword.sentence(text) for text in reword.questions(question)}  # whole forms, not single words
+        forms = {reword.sentence(text) for text in reword.questions(question)}
         close_N = self.embedder.embed(reworded) @ self.embedder.embed([question])[0]
         own, *likely = self.engine.continuation_logprob([("Q:", f" {text}") for text in (question, *reworded)])
         return [
             text
             for text, close, value in zip(reworded, close_N, likely, strict=True)
-            if text in sure or close + _FLUENT * (value - own) > _NATURAL
+            if close + _FLUENT * (value - own) > (_OF_A_FORM if text in forms else _NATURAL)
         ]
 
     def _without_conflicts(
@@ -206,10 +206,11 @@ class SimpleDreamer:
         held = forbidden | {normalise(text) for _, text, _ in (*chosen, *asked)}
         held |= {normalise(text) for family, text in wordings if family in exam_families}
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
+        kind = _kind(lesson.answer or lesson.note)
         reworded = self._natural(question, [reword.sentence(text) for text in others])
         composed = [
             text
-            for text in compose.compose(question, rng, s.composed, held, reworded)
+            for text in compose.compose(question, rng, s.composed, held, reworded, kind)
             if filters.keeps_secret(text, question, lesson.answer)
         ]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
@@ -229,7 +230,7 @@ class SimpleDreamer:
             near.nearest(lesson.note, self.embedder, self.bank_ND),
         )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
-        varied = compose.near(question, [*somebody, *something, *matters], rng, s.composed_near)
+        varied = compose.near(question, [*somebody, *something, *matters], rng, s.composed_near, kind)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
         return out + near_misses(lesson, misses, s, rng, varied)
 
@@ -281,6 +282,13 @@ class SimpleDreamer:
         if cues.needs_body(scene):
             return s.answer_tokens * 3 // 2  # must reach a sentence's end
         return s.near_tokens if scene.kind == "near_miss" and scene.split == "train" else s.answer_tokens
+
+
+def _kind(answer: str) -> str | None:
+    """A number or a name, if that is what an answer gives."""
+    if re.search(r"\d", answer):
+        return "number"
+    return "name" if re.search(r"(?<!^)(?<![.!?] )\b(?!I\b)[A-Z]", answer) else None
 
 
 def _shortened(scene: Scene, tokens: int) -> Scene:
