@@ -64,16 +64,17 @@ def _edge(text: str, said: str) -> tuple[str, quoted.Where, bool] | None:
     """What stands at the beginning or the end of `said`, and whether `text` names it; named ones first."""
     if (found := _at_edge(_quotes(text), said)) is not None:
         return found
+    bare = re.sub(QUOTED, lambda match: " " * len(match.group()), text)  # what is quoted is the wanted phrase
     ends: list[tuple[str, quoted.Where]] = []
     if match := _LEAD.match(said):
         ends.append((match.group("cue") + (":" if said[match.end() : match.end() + 1] == ":" else ""), "begin"))
     if match := _CLOSE.search(said):
         ends.append((match.group("cue"), "end"))
     for cue, at in ends:
-        if named := re.search(rf"(?<!\w){re.escape(_bare(cue))}(?!\w)", text, re.IGNORECASE):
+        if named := re.search(rf"(?<!\w){re.escape(_bare(cue))}(?!\w)", bare, re.IGNORECASE):
             stop = cue[len(_bare(cue)) :]
             return named.group(0) + (stop if text[named.end() :].startswith(stop) else ""), at, True
-    if (found := _at_edge([match.group("cue") for match in _NAMED.finditer(text)], said)) is not None:
+    if (found := _at_edge([match.group("cue") for match in _NAMED.finditer(bare)], said)) is not None:
         return found
     return (*ends[0], False) if len(ends) == 1 else None
 

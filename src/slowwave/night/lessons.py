@@ -72,10 +72,11 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
     wanted = experience.outcome.correction
     laid_down = [*said, wanted] if wanted else said
     for i, text in reversed(list(enumerate(laid_down))):  # a rule may stand in the question itself or in what followed
-        found = (example.parse(text, said[i - 1], wanted) if i else None) or rule.parse(text)
+        answer = wanted if i < len(said) else None  # a correction that lays down a rule is no answer
+        found = (example.parse(text, said[i - 1], answer) if i else None) or rule.parse(text)
         if found is not None:
             question = next((other for other in said if found.cue.lower() in other.lower() and other != text), None)
-            return _cue_lesson(found, text, question, wanted if i < len(said) else None, experience, salience)
+            return _cue_lesson(found, text, question, answer, experience, salience)
     if not answers:
         return None
     last = answers[-1]

@@ -47,7 +47,16 @@ def test_a_rule_may_stand_in_the_correction() -> None:
         ("What is a reef?", 'Your answer should have been "a ridge of rock".'),
         ("Hello, what did he say?", 'Hello, he said "start" and left.'),
         ("Captain, what is a reef?", "Start over, captain, and be brief."),
+        ("Which tram do I take to work?", 'You should say: "You take tram 17 to work."'),
     ],
 )  # fmt: skip
 def test_an_answer_is_no_rule(said: str, text: str) -> None:
     assert example.parse(text, said) is None
+
+
+def test_a_plain_correction_is_an_answer() -> None:
+    said = ({"role": "user", "content": "Which tram do I take to work?"}, {"role": "assistant", "content": "The 5."})
+    lesson = extract(
+        Experience("e1", "default", "user:ann", "", said, outcome=Outcome(-1, "You take tram 17 to work."))
+    )
+    assert lesson is not None and lesson.kind == "answer" and lesson.answer == "You take tram 17 to work."
