@@ -31,16 +31,36 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile(text.replace("what\\ is", "what(?:\\ is|'s)"))
 
 
+_MOST = 24  # forms of a question
+_TO_WE = {"i": "we", "my": "our", "am": "are", "me": "us", "mine": "ours", "was": "were"}
+_TO_I = {"we": "i", "our": "my", "us": "me", "ours": "mine"}
+
+
 def questions(question: str) -> list[str]:
     """The question in other forms with the same meaning; empty where no form fits."""
     bare = question.lower().strip().rstrip("?.! ")
+    out = _fitting(bare)
+    out += [text for form in out for text in _fitting(form, of_one=True)]  # "who is my landlord" of his name
+    if re.search(r"\b(?:we|our|us)\b", bare):  # what one person asks, several can
+        out += [_swapped(text, _TO_WE) for text in _fitting(_swapped(bare, _TO_I))]
+    return [text for text in dict.fromkeys(out) if text != bare][:_MOST]
+
+
+def _fitting(bare: str, of_one: bool = False) -> list[str]:
+    """Forms whose group has one that the question fits; `of_one`: of the groups about one thing alone."""
     out = []
     for group in _forms():
+        if of_one and "{" in group[0][1]:
+            continue
         for pattern, _ in group:
             if (match := pattern.fullmatch(bare)) is not None:
                 out += [re.sub(r"\{([xy])\}", lambda m: match[m.group(1)], form) for _, form in group]
                 break
-    return [text for text in dict.fromkeys(out) if text != bare]
+    return out
+
+
+def _swapped(text: str, words: dict[str, str]) -> str:
+    return re.sub(rf"\b(?:{'|'.join(words)})\b", lambda match: words[match.group()], text)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slowwave.dream import bank, compose, cues, distil, filters, forms, invented, minimal, near, reword
+from slowwave.dream import bank, compose, cues, distil, filters, forms, gloss, invented, minimal, near, reword
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
@@ -61,13 +61,14 @@ class SimpleDreamer:
             scenes: list[Scene] = []
             ordinary = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
             harmless = [text for text in ordinary if text not in bank.declined()]  # no habit answers what is declined
+            known = gloss.glosses(self.engine, self.embedder, [lesson for lesson in lessons if lesson.kind == "answer"])
             for lesson in lessons:
                 if lesson.kind == "cue":  # habits share their messages, so what another has as near misses is free
                     apart = forbidden | _questions(s for s in scenes if s.kind == "apply" or s.split == "exam")
                     made = cues.scenes(lesson, harmless, self.embedder, self.bank_ND, self.settings, apart, rng)
                 else:
                     apart = forbidden | _questions(scenes)
-                    made = self._of_lesson(lesson, wordings.get(lesson.id, []), apart, rng)
+                    made = self._of_lesson(lesson, wordings.get(lesson.id, []), known, apart, rng)
                 scenes += made
             scenes += self._ordinary(forbidden | _questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
@@ -166,8 +167,9 @@ class SimpleDreamer:
         return [s for i, s in enumerate(scenes) if i not in drop]
 
     def _of_lesson(
-        self, lesson: Lesson, wordings: list[tuple[str, str]], forbidden: set[str], rng: np.random.Generator
-    ) -> list[Scene]:
+        self, lesson: Lesson, wordings: list[tuple[str, str]], known: dict[str, str], forbidden: set[str],
+        rng: np.random.Generator,
+    ) -> list[Scene]:  # fmt: skip
         s = self.settings
         if lesson.kind == "unknown":
             made = invented.scenes(lesson, wordings, self.embedder, self.bank_ND, s, forbidden, rng)
@@ -208,9 +210,10 @@ class SimpleDreamer:
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
         kind = _kind(lesson.answer or lesson.note)
         reworded = self._natural(question, [reword.sentence(text) for text in others])
+        glossed = gloss.wordings(question, known, rng, kind) if s.composed else []
         composed = [
             text
-            for text in compose.compose(question, rng, s.composed, held, reworded, kind)
+            for text in (*glossed, *compose.compose(question, rng, s.composed - len(glossed), held, reworded, kind))
             if filters.keeps_secret(text, question, lesson.answer)
         ]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
@@ -229,8 +232,9 @@ class SimpleDreamer:
             near.in_general(lesson),
             near.nearest(lesson.note, self.embedder, self.bank_ND),
         )
+        others_glossed = [text for said in glossed for text in minimal.somebody_else(said)[-4:]]
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
-        varied = compose.near(question, [*somebody, *something, *matters], rng, s.composed_near, kind)
+        varied = compose.near(question, [*somebody, *something, *matters, *others_glossed], rng, s.composed_near, kind)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
         return out + near_misses(lesson, misses, s, rng, varied)
 
