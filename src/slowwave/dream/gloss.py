@@ -75,7 +75,7 @@ def wordings(question: str, known: dict[str, str], rng: np.random.Generator, kin
 
 
 def _gloss(word: str, text: str) -> str | None:
-    """ "A tram is a type of vehicle that runs on tracks, typically in cities." gives "a vehicle that runs on tracks"."""
+    """ "A tram is a type of vehicle that runs on tracks, typically in cities.": "a vehicle that runs on tracks"."""
     subject = rf"(?:an? |the )?{re.escape(word)} (?:is|refers to)"
     match = re.match(rf"{subject} ((?:an?|the) [^.,;:(]+)", text, re.IGNORECASE)
     if match is None:

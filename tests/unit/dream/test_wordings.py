@@ -86,3 +86,11 @@ def test_a_question_of_unknown_words_has_no_rewording() -> None:
 def test_the_same_seed_gives_the_same_rewordings() -> None:
     first, again = (reword.rewordings(QUESTIONS[0], np.random.default_rng(7), 20) for _ in range(2))
     assert first == again
+
+
+def test_forms_of_one_thing_are_found_behind_general_ones() -> None:
+    assert "to whom do i pay my rent" in reword.questions("What is my landlord's name?")
+
+
+def test_what_one_person_asks_several_can() -> None:
+    assert "whom should we ring if the lift is stuck" in reword.questions("Who do we call when the lift is stuck?")
