@@ -7,31 +7,17 @@ families only the exam sees is decided before anything is dreamt. The memory gra
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from slowwave.dream import bank, compose, cues, distil, filters, forms, gloss, invented, minimal, near, reword
 from slowwave.dream.settings import DreamSettings
+from slowwave.dream.wordings import Answers, Wordings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, SceneKind, Split, new_id
-
-# A reworded question must be close to its own (cosine) and as likely a sentence (nats a token, weighed).
-_FLUENT, _NATURAL, _OF_A_FORM = 0.3, 0.5, 0.2  # a whole form fits better than a word
-
-
-class Answers(Protocol):
-    """What the dreamer needs of an engine."""
-
-    rows: int  # sequences that generate together at the best speed
-
-    def generate(self, chats: Sequence[Sequence[Message]], **options: Any) -> list[list[Any]]: ...
-    def complete(self, prompts: Sequence[str], **options: Any) -> list[list[str]]: ...
-    def continuation_logprob(self, pairs: Sequence[tuple[str, str]]) -> list[float]: ...
-    def using(self, adapter: str | None) -> Any: ...
 
 
 class SimpleDreamer:
@@ -39,6 +25,7 @@ class SimpleDreamer:
 
     def __init__(self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings) -> None:
         self.engine, self.embedder, self.settings = engine, embedder, settings
+        self.wordings = Wordings(engine, embedder, settings)
         self.bank_ND = embedder.embed(bank.ordinary())
 
     def dream(
@@ -57,7 +44,7 @@ class SimpleDreamer:
         tell = on_progress or (lambda *_: None)
         forbidden = {normalise(s.messages[-1]["content"]) for s in earlier if s.split == "exam"}
         with self.engine.using(None):
-            wordings = self._wordings(lessons, seed, deadline, tell)
+            wordings = self.wordings.candidates(lessons, seed, deadline, tell)
             scenes: list[Scene] = []
             ordinary = [bank.ordinary()[i] for i in rng.permutation(len(bank.ordinary()))]
             harmless = [text for text in ordinary if text not in bank.declined()]  # no habit answers what is declined
@@ -77,72 +64,6 @@ class SimpleDreamer:
         exam = _questions(s for s in scenes if s.split == "exam")
         held = exam | forbidden
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
-
-    def _wordings(
-        self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]
-    ) -> dict[str, list[tuple[str, str]]]:
-        """(family, wording) candidates of every lesson that has a question to reword."""
-        out: dict[str, list[tuple[str, str]]] = {}
-        asked = [
-            (lesson, question)
-            for lesson in lessons
-            if (question := distil.question_of(self.engine, lesson, seed)) is not None
-        ]
-        jobs = [(lesson, question, form) for lesson, question in asked if lesson.kind != "cue" for form in forms.FORMS]
-        for lesson, question in asked:
-            out[lesson.id] = (
-                [("given", question), *forms.frames(question), *self._looked_up(lesson, question, seed)]
-                if lesson.kind != "cue"
-                else []
-            )
-        rows = self.engine.rows
-        group = max(1, rows // max(1, self.settings.samples))
-        for first in range(0, len(jobs) if self.settings.samples else 0, group):
-            if time.monotonic() > deadline:
-                break
-            part = jobs[first : first + group]
-            texts = self.engine.complete(
-                [forms.prompt(form, question) for _, question, form in part], max_new_tokens=self.settings.tokens,
-                n=self.settings.samples,
-                temperature=self.settings.temperature, seed=seed + first, stop=["\n\n", "Question:"], batch=rows,
-            )  # fmt: skip
-            for (lesson, question, form), samples in zip(part, texts, strict=True):
-                kept = [
-                    line
-                    for text in samples
-                    for line in filters.lines(text)
-                    if filters.fits(line, question, lesson.answer)
-                ]
-                out[lesson.id] += [(form, line) for line in kept]
-            tell("dreaming wordings", min(first + group, len(jobs)), len(jobs))
-        return out
-
-    def _looked_up(self, lesson: Lesson, question: str, seed: int) -> list[tuple[str, str]]:
-        """Wordings from the thesaurus, every other one inside a frame."""
-        rng = np.random.default_rng([seed, int(lesson.id, 16)])
-        out: list[tuple[str, str]] = []
-        exam = forms.EXAM_FRAMES
-        for i, text in enumerate(self._natural(question, reword.rewordings(question, rng, 2 * self.settings.apply))):
-            if i % 4 == 3:  # every fourth is the exam's, before anything is dreamt
-                out.append(("thesaurus:exam", text))
-                continue
-            framed = [wording for family, wording in forms.frames(text) if family not in exam]
-            out.append(("thesaurus", framed[int(rng.integers(len(framed)))] if i % 2 and framed else text))
-        return [(family, text) for family, text in out if filters.keeps_secret(text, question, lesson.answer)]
-
-    def _natural(self, question: str, reworded: list[str]) -> list[str]:
-        """Rewordings that a reader would take for the question: a word can have another sense, or another place in the
-        sentence."""
-        if not reworded:
-            return []
-        forms = {reword.sentence(text) for text in reword.questions(question)}
-        close_N = self.embedder.embed(reworded) @ self.embedder.embed([question])[0]
-        own, *likely = self.engine.continuation_logprob([("Q:", f" {text}") for text in (question, *reworded)])
-        return [
-            text
-            for text, close, value in zip(reworded, close_N, likely, strict=True)
-            if close + _FLUENT * (value - own) > (_OF_A_FORM if text in forms else _NATURAL)
-        ]
 
     def _without_conflicts(
         self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]
@@ -209,7 +130,7 @@ class SimpleDreamer:
         held |= {normalise(text) for family, text in wordings if family in exam_families}
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
         kind = _kind(lesson.answer or lesson.note)
-        reworded = self._natural(question, [reword.sentence(text) for text in others])
+        reworded = self.wordings.natural(question, [reword.sentence(text) for text in others])
         glossed = gloss.wordings(question, known, rng, kind) if s.composed else []
         composed = [
             text
