@@ -34,7 +34,8 @@ def curriculum(
     Args:
         scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
         earlier: of earlier nights' lessons: `rehearsal` or more a lesson keep the starting version's answers, where
-            those are right; so many that three anchors in ten or so are theirs.
+            those are right; so many that three anchors in ten or so are theirs. Where they are wrong, the lesson is
+            being forgotten, and its answer is learned again.
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
@@ -43,8 +44,9 @@ def curriculum(
     ordinary = [scene for scene in answered if scene.kind == "ordinary"]
     everyday = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
     watch = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
-    scenes_kept = _rehearsed(engine, earlier, start, rehearsal, round(_REHEARSED * len(near)))
-    kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in scenes_kept]
+    still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, round(_REHEARSED * len(near)))
+    kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
+    lessons += [_decision(engine, scene, weight=scene.weight) for scene in forgotten]
     anchors = near + everyday * _times(len(everyday), len(near) + len(kept)) + kept
     return Curriculum(lessons, anchors, watch)
 
@@ -66,9 +68,11 @@ def _even(scenes: Sequence[Scene]) -> list[Scene]:
     return [mine[i % len(mine)] for mine in of.values() for i in range(most)]
 
 
-def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, each: int, least: int) -> list[Scene]:
-    """Earlier lessons' training scenes with the answers that `start` gives now: `each` a lesson and, as far as there
-    are any, `least` in all. Wrong answers are not worth keeping."""
+def _rehearsed(
+    engine: Engine, earlier: Sequence[Scene], start: str | None, each: int, least: int
+) -> tuple[list[Scene], list[Scene]]:
+    """Earlier lessons' training scenes, `each` a lesson and, as far as there are any, `least` in all: those that
+    `start` answers rightly, with its answers, and those that it does not, with the lesson's."""
     lessons = {scene.lesson for scene in earlier if scene.kind == "apply" and scene.split == "train"}
     most = max(each, -(-least // max(1, len(lessons))))
     counts: dict[str | None, int] = {}
@@ -78,16 +82,16 @@ def _rehearsed(engine: Engine, earlier: Sequence[Scene], start: str | None, each
             counts[scene.lesson] = counts.get(scene.lesson, 0) + 1
             picked.append(scene)
     if not picked or start is None:
-        return []
+        return [], []
     with engine.using(start):
         replies = engine.generate([scene.messages for scene in picked], max_new_tokens=64, batch=32)
-    answered = [
-        replace(scene, answer=row[0].text, ended=row[0].finish == "stop")
-        for scene, row in zip(picked, replies, strict=True)
-    ]
-    return [
-        scene for scene in answered if scene.answer and (not has_rule(scene.check) or passes(scene.answer, scene.check))
-    ]
+    known, forgotten = [], []
+    for scene, row in zip(picked, replies, strict=True):
+        if row[0].text and (not has_rule(scene.check) or passes(row[0].text, scene.check)):
+            known.append(replace(scene, answer=row[0].text, ended=row[0].finish == "stop"))
+        elif scene.answer:
+            forgotten.append(scene)
+    return known, forgotten
 
 
 def _decision(

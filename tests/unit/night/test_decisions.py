@@ -90,6 +90,16 @@ def test_earlier_lessons_keep_the_served_versions_right_answers(engine):
     assert curriculum(engine, [], earlier, None, 3).anchors == []
 
 
+def test_what_the_served_version_forgot_is_learned_again(engine):
+    earlier = [scene("apply", text, check=Check(("right",)), weight=0.5) for text in ("1", "2 wrong", "3 wrong", "4")]
+    earlier += [scene("apply", "5 wrong", None, check=Check(("right",))), scene("apply", "6 wrong", split="exam")]
+    got = curriculum(engine, [scene("apply", "tonight")], earlier, "v1", 9)
+    assert texts(got.lessons) == ["tonight", "2 wrong", "3 wrong"]
+    again = got.lessons[1]
+    assert bytes(again.reply) == b"right\0" and again.weight == 0.5 and again.lesson and not again.from_start
+    assert texts(got.anchors) == ["1", "4"]
+
+
 def test_three_anchors_in_ten_are_earlier_lessons_however_few_those_are(engine):
     tonight = [scene("near_miss", f"n{i}") for i in range(45)]
     earlier = [scene("apply", f"{lesson}{i}", lesson=lesson) for lesson in "xy" for i in range(40)]
