@@ -24,6 +24,8 @@ SMALL = {
     "model.dtype": "float32",  # the same night on every processor
     "night.max_lessons": 3,
     "dream.composed": 30,
+    "dream.composed_near": 12,
+    "learn.epochs": 1.0,
     "dream.ordinary": 32,
     "dream.watch": 4,
     "dream.near_tokens": 12,  # in 44 steps the first tokens, in which a lesson fires, must weigh most

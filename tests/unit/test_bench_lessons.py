@@ -19,6 +19,7 @@ SETS: dict[str, list[dict[str, Any]]] = {
     name: json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["lessons"] for name in ("dev", "exam")
 }
 PER_KIND = {"dev": 12, "exam": 8}
+MORE = {"dev": {"fact": 12}}  # written when the first ones no longer told what facts lack
 KINDS = ("fact", "procedure", "unknown", "style")
 
 
@@ -82,7 +83,9 @@ def phrases(lesson: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", SETS)
 def test_each_kind_has_its_number_of_lessons(name: str) -> None:
-    assert Counter(lesson["kind"] for lesson in SETS[name]) == dict.fromkeys(KINDS, PER_KIND[name])
+    assert Counter(lesson["kind"] for lesson in SETS[name]) == {
+        kind: PER_KIND[name] + MORE.get(name, {}).get(kind, 0) for kind in KINDS
+    }
 
 
 @pytest.mark.parametrize("name", SETS)
