@@ -131,7 +131,7 @@ class SimpleDreamer:
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
         kind = _kind(lesson.answer or lesson.note)
         reworded = self.wordings.natural(question, [reword.sentence(text) for text in others])
-        glossed = gloss.wordings(question, known, rng, kind) if s.composed else []
+        glossed = gloss.wordings(question, known, rng, kind)[: s.composed // 7]
         composed = [
             text
             for text in (*glossed, *compose.compose(question, rng, s.composed - len(glossed), held, reworded, kind))
