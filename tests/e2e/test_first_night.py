@@ -24,14 +24,13 @@ SMALL = {
     "model.dtype": "float32",  # the same night on every processor
     "night.max_lessons": 3,
     "dream.composed": 30,
-    "dream.composed_near": 12,
-    "learn.epochs": 1.0,
     "dream.ordinary": 32,
     "dream.watch": 4,
     "dream.near_tokens": 12,  # in 44 steps the first tokens, in which a lesson fires, must weigh most
     "learn.lesson_batch": 4,
     "learn.anchor_batch": 12,
     "learn.min_steps": 44,
+    "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
     "exam.near_misses": 1,

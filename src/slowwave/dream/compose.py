@@ -21,7 +21,7 @@ from slowwave.dream.verbs import gerund, participle
 from slowwave.exam.match import normalise
 
 _DROP = 0.15  # share of wordings that lack some words
-_AWKWARD = re.compile(r"\b(?:full name|what it is called|at (?:have|am))\b")  # of a synonym in the wrong place
+_AWKWARD = re.compile(r"\bat (?:have|am)\b")  # of a synonym in the wrong place
 
 _FACT = (
     "What about {np}?", "{Np}, what was it again?", "Which {a} do I give for {np}?", "What {a} is right for {np}?",
