@@ -72,8 +72,8 @@ def _engine(model: str) -> Engine:
 
 
 @cache
-def _reference(model: str) -> tuple[Panel, Reference]:
-    panel = Panel.load()
+def _reference(model: str, limit: int | None) -> tuple[Panel, Reference]:
+    panel = Panel.load(limit)
     return panel, Reference.measure(_engine(model), panel)
 
 
@@ -148,7 +148,7 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
     engine, items = _engine(args.model), _items(args)
     if engine.device.type == "cuda":
         torch.cuda.empty_cache()  # the workers share one card
-    panel, reference = _reference(args.model)
+    panel, reference = _reference(args.model, 4 if args.smoke else None)
     kept = work / f"scenes-{seed}.json"
     if arm == "dream":
         began = time.monotonic()
