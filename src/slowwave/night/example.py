@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from slowwave.night import quoted
-from slowwave.night.rule import QUOTED, WORDS, Rule
+from slowwave.night.rule import QUOTED, WORDS, Rule, quotes
 
 _TAG = (
     r"[A-Z][A-Z;/&-]*[A-Z](?=\W)|\[[^\]]{1,24}\]|\([^)]{1,24}\)|\{[^}]{1,24}\}|<[^>]{1,24}>"
@@ -40,15 +40,15 @@ _TOLD = re.compile(r"\b(?:he|she|they|his|her)\b", re.IGNORECASE)
 def parse(text: str, said: str, wanted: str | None = None) -> Rule | None:
     """The rule that `text` lays down about messages like `said`, the user's message before it, to which `wanted` would
     have been the answer; None where they do not show a cue, or where more than one phrase might be wanted."""
-    quotes = _quotes(text) or _both_say(text, wanted) or [match["phrase"] for match in _UNQUOTED.finditer(text)]
+    wanted_words = quotes(text) or _both_say(text, wanted) or [match["phrase"] for match in _UNQUOTED.finditer(text)]
     asked = text.rstrip().endswith("?") and not re.search(QUOTED + r"\s*$", text)
-    if not quotes or asked or len(text.split()) > WORDS or not _ANSWER.search(text) or _TOLD.search(text):
+    if not wanted_words or asked or len(text.split()) > WORDS or not _ANSWER.search(text) or _TOLD.search(text):
         return None
     found = _edge(text, said)
     if found is None:
         return None
     cue, at, named = found
-    phrases = [quote for quote in quotes if _bare(quote) != _bare(cue) and not _refused(text, quote)]
+    phrases = [quote for quote in wanted_words if _bare(quote) != _bare(cue) and not _refused(text, quote)]
     if not phrases or any(not quote.startswith(phrases[0]) for quote in phrases):  # an example may repeat it
         return None
     phrase = phrases[0]
@@ -62,7 +62,7 @@ def parse(text: str, said: str, wanted: str | None = None) -> Rule | None:
 
 def _edge(text: str, said: str) -> tuple[str, quoted.Where, bool] | None:
     """What stands at the beginning or the end of `said`, and whether `text` names it; named ones first."""
-    if (found := _at_edge(_quotes(text), said)) is not None:
+    if (found := _at_edge(quotes(text), said)) is not None:
         return found
     bare = re.sub(QUOTED, lambda match: " " * len(match.group()), text)  # what is quoted is the wanted phrase
     ends: list[tuple[str, quoted.Where]] = []
@@ -100,10 +100,6 @@ def _refused(text: str, quote: str) -> bool:
     return (
         re.search(rf"\b(?:not|instead of|rather than)(?: \w+)?\s\W{re.escape(quote)}", text, re.IGNORECASE) is not None
     )
-
-
-def _quotes(text: str) -> list[str]:
-    return [next(group for group in match.groups() if group) for match in re.finditer(QUOTED, text)]
 
 
 def _bare(text: str) -> str:

@@ -68,6 +68,11 @@ def parse(text: str) -> Rule | None:
     return _conditional(text, when) if when is not None else None
 
 
+def quotes(text: str) -> list[str]:
+    """What stands in quotation marks or brackets, in order."""
+    return [_inside(match) for match in re.finditer(QUOTED, text)]
+
+
 def _conditional(text: str, when: re.Match[str]) -> Rule | None:
     """A rule with a "when" or an "if" in it."""
     before, after = text[: when.start()], text[when.start() :]
@@ -76,9 +81,9 @@ def _conditional(text: str, when: re.Match[str]) -> Rule | None:
     ):
         condition, action = after, before  # 'Begin with "X" whenever I say "Y"'
     else:
-        quotes = list(re.finditer(QUOTED, after))
-        first = quotes[0].end() if len(quotes) > 1 else after.find(",") + 1
-        if len(quotes) > 1 and (where := _WHERE.match(after, first)):
+        found = list(re.finditer(QUOTED, after))
+        first = found[0].end() if len(found) > 1 else after.find(",") + 1
+        if len(found) > 1 and (where := _WHERE.match(after, first)):
             first = where.end()
         if first <= 0:
             return None
@@ -90,13 +95,13 @@ def _conditional(text: str, when: re.Match[str]) -> Rule | None:
 
 def _by_lead(text: str) -> Rule | None:
     """A rule with two quotations, 'Messages tagged "Y" get an answer that ends with "X"', by the words before each."""
-    quotes = list(re.finditer(f"{QUOTED}|{_TAGS}", text))
+    found = list(re.finditer(f"{QUOTED}|{_TAGS}", text))
     if text.endswith("?") and not re.search(r"\b(?:please|(?:could|can|would|will) you)\b", text, re.IGNORECASE):
         return None
-    if len(quotes) != 2 or len(text.split()) > WORDS:
+    if len(found) != 2 or len(text.split()) > WORDS:
         return None
-    spans = [next(group for group in match.groups() if group) for match in quotes]
-    pieces = text[: quotes[0].start()], text[quotes[0].end() : quotes[1].start()], text[quotes[1].end() :]
+    spans = [_inside(match) for match in found]
+    pieces = text[: found[0].start()], text[found[0].end() : found[1].start()], text[found[1].end() :]
     first = quoted.cue_first(*pieces)
     if first is None:
         return None
@@ -110,7 +115,8 @@ def _by_lead(text: str) -> Rule | None:
 
 
 def _rule(condition: str, action: str) -> Rule | None:
-    cue, phrase = _quoted(condition) or _bare(condition), _quoted(action) or _after_colon(action)
+    cue = next(iter(quotes(condition)), None) or _bare(condition)
+    phrase = next(iter(quotes(action)), None) or _after_colon(action)
     if not cue or not phrase:
         return None
     at, place = quoted.cue_at(_unquoted(condition), ""), quoted.place(_unquoted(action), "")
@@ -121,9 +127,8 @@ def _unquoted(text: str) -> str:
     return re.sub(QUOTED, '""', text)
 
 
-def _quoted(text: str) -> str | None:
-    match = re.search(QUOTED, text)
-    return next(group for group in match.groups() if group) if match else None
+def _inside(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group)
 
 
 def _bare(condition: str) -> str | None:
