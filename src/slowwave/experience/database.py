@@ -7,6 +7,7 @@ power cut), foreign keys on. Knows nothing of experiences and lessons.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,13 +61,9 @@ class Database:
         @event.listens_for(self.engine, "connect")
         def connected(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # we begin transactions ourselves, below
-            for pragma in (
-                f"busy_timeout={busy_milliseconds}",
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-            ):
+            for pragma in (f"busy_timeout={busy_milliseconds}", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").close()
+            _keep_a_log(connection, busy_milliseconds / 1000)
 
         @event.listens_for(self.engine, "begin")
         def begun(connection: Connection) -> None:
@@ -109,6 +106,19 @@ def url_of(home_or_url: str | Path) -> str:
     except OSError as error:
         raise _in_words(str(file.parent), error) from error
     return f"sqlite:///{file}"
+
+
+def _keep_a_log(connection: sqlite3.Connection, seconds: float) -> None:
+    """WAL. Turning a new file over to it does not wait for busy_timeout while another opens the file: we do."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _revision(connection: Connection) -> str | None:

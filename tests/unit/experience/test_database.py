@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def test_a_locked_store_says_so(tmp_path: Path) -> None:
     other.execute("ROLLBACK")
     with database.write():
         pass
+
+
+def test_a_new_file_that_another_holds_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE t (x)")  # a file that keeps no log yet
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked by another program"):
+        Database(url_of(tmp_path), busy_milliseconds=50)
+    other.execute("ROLLBACK")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM t").fetchall()
+    other.execute("INSERT INTO t VALUES (1)")  # SQLite itself would not wait for this one
+    with ThreadPoolExecutor() as pool:
+        pool.submit(lambda: (time.sleep(0.3), other.execute("COMMIT")))
+        assert Store(tmp_path).personas() == ["default"]
 
 
 @pytest.mark.parametrize("damage", [b"this is no database, not at all" * 200, b"SQLite format 3\x00" + b"\xff" * 8000])
