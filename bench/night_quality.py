@@ -66,15 +66,14 @@ NAMES = {
 
 
 @cache
-def _engine(model: str) -> Engine:
-    # float32 everywhere: in bfloat16 the greedy answers of the base itself change with the batch
-    return Engine.load(Path(model), dtype="float32")
+def _engine(model: str, dtype: str) -> Engine:
+    return Engine.load(Path(model), dtype=dtype)
 
 
 @cache
-def _reference(model: str, limit: int | None) -> tuple[Panel, Reference]:
+def _reference(model: str, dtype: str, limit: int | None) -> tuple[Panel, Reference]:
     panel = Panel.load(limit)
-    return panel, Reference.measure(_engine(model), panel)
+    return panel, Reference.measure(_engine(model, dtype), panel)
 
 
 @cache
@@ -145,10 +144,10 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
     """One arm on one seed, in a process of its own."""
     if arm == "clock":
         return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
-    engine, items = _engine(args.model), _items(args)
+    engine, items = _engine(args.model, args.dtype), _items(args)
     if engine.device.type == "cuda":
         torch.cuda.empty_cache()  # the workers share one card
-    panel, reference = _reference(args.model, 4 if args.smoke else None)
+    panel, reference = _reference(args.model, args.dtype, 4 if args.smoke else None)
     kept = work / f"scenes-{seed}.json"
     if arm == "dream":
         began = time.monotonic()
@@ -336,6 +335,13 @@ def main() -> None:
     cache_folder = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
     parser.add_argument("--model", default=str(cache_folder / "smollm2-135m-instruct"), help="folder of the base model")
     parser.add_argument("--embedder", default=str(cache_folder / "minilm-l6-v2"), help="folder of the embedding model")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="of the base: in bfloat16 its own greedy answers change with the batch, but it is what a night runs in on "
+        "a GPU or a CPU with AMX, and several times as fast there",
+    )
     parser.add_argument(
         "--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam"
     )
