@@ -36,12 +36,12 @@ def ask(
     session.answer({"answers": rows}, *human)
 
 
-def answer_all(session: Session, questions: list[str]) -> tuple[list[str], str]:
+def answer_all(session: Session, questions: list[str], max_new_tokens: int = MAX_NEW_TOKENS) -> tuple[list[str], str]:
     """The served version's answers, greedy and each without history, and that version's name."""
     version, adapter = session.served()
     with session.engine.using(adapter):
         replies = session.engine.generate(
-            [[{"role": "user", "content": question}] for question in questions], max_new_tokens=MAX_NEW_TOKENS
+            [[{"role": "user", "content": question}] for question in questions], max_new_tokens=max_new_tokens
         )
     return [row[0].text for row in replies], version
 

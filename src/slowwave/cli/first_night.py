@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HOME = "~/.slowwave-first-night"
 BELOW = 5  # experiences shown that stay below the threshold
 BATCH = 4  # questions asked at once, so that the bar moves
+SHOWN_TOKENS, SHOWN_CHARACTERS = 48, 160  # of an answer: as much as the exam reads, and as fits beside another
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _ask(session: Session, questions: list[Question], phase: str) -> list[str]:
     with phases() as progress:
         for start in range(0, len(questions), BATCH):
             part = [question.question for question in questions[start : start + BATCH]]
-            answers += answer_all(session, part)[0]
+            answers += answer_all(session, part, SHOWN_TOKENS)[0]
             progress(phase, len(answers), len(questions))
     return answers
 
@@ -147,7 +148,7 @@ def _side_by_side(rows: list[dict[str, Any]]) -> Table:
 
 def _short(answer: str) -> str:
     text = printable(" ".join(answer.split()))
-    return text if len(text) <= 160 else text[:159] + "…"
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def _tally(rows: list[dict[str, Any]]) -> str:
