@@ -78,8 +78,12 @@ def save(model: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
     config.save_pretrained(str(folder))
 
 
-def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
+def load(model: nn.Module, name: str, folder: Path, dtype: torch.dtype = torch.float32) -> LoraConfig:
     """Put the adapter of `folder` into `model` as `name`.
+
+    Args:
+        dtype: of its weights: float32 to train on, the model's own to answer with. Beside a bfloat16 base float32 ones
+            take half as long again (64 answers of 48 tokens on two cores with AMX: 11 s against 7.5; the base 6).
 
     Raises:
         DamagedFile: a file is missing or cannot be read.
@@ -109,4 +113,6 @@ def load(model: nn.Module, name: str, folder: Path) -> LoraConfig:
         raise AdapterMismatch(
             f"The adapter in {folder} does not fit this model: {error}.", "Load the base it was made for."
         ) from error
+    for parameter in parameters(model, name).values():
+        parameter.data = parameter.data.to(dtype)
     return config

@@ -151,7 +151,7 @@ class Engine:
             if (folder / difference.FILE).is_file():
                 self._full[name] = difference.load(self.model, folder)
             else:
-                lora.load(self.model, _key(name), folder)
+                lora.load(self.model, _key(name), folder, self.dtype)
                 lora.activate(self.model, None)
 
     def has(self, name: str) -> bool:

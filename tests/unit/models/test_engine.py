@@ -8,6 +8,7 @@ import torch
 from transformers import AddedToken, PreTrainedTokenizerFast
 
 from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageError
+from slowwave.learn import adapter as lora
 from slowwave.learn.train import train
 from slowwave.models.chat import prompt_ids, reply_ids, split_next
 from slowwave.models.engine import Engine, _pick
@@ -106,6 +107,17 @@ def versions(tmp_path_factory, tokenizer):
         (folder / "manifest.json").write_text(json.dumps(facts))
         folders[name] = folder
     return folders
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_adapter_answers_in_the_precision_of_the_base_and_is_trained_in_float32(tokenizer, versions, dtype):
+    engine = Engine(llama(dtype), tokenizer, "base")
+    name = engine.load_adapter(versions["adapter"])
+    own = lora.parameters(engine.model, name.replace(".", "_"))
+    assert own and {value.dtype for value in own.values()} == {dtype}
+    night = train(engine.model, LESSONS, [], settings(epochs=1), start=versions["adapter"])
+    assert {value.dtype for value in night.weights.trainable.values()} == {torch.float32}
+    assert {value.dtype for value in own.values()} == {dtype}
 
 
 @pytest.mark.parametrize(("temperature", "n"), [(0.0, 1), (0.7, 2)])
