@@ -14,6 +14,7 @@ import numpy as np
 
 from slowwave.dream import near
 from slowwave.dream.filters import Embeds
+from slowwave.dream.make import near_misses, scene
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene, Split
@@ -31,8 +32,6 @@ def scenes(
         messages: ordinary ones in the order to take them. Two habits of one night use the same: the same message with
             one cue, with the other and with none.
     """
-    from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
-
     at, cue, place, phrase = (lesson.cue or "begin||begin|").split("|", 3)
     # One in two answers of the base begins with no sentence that ends in time: then there is no body, and no scene
     held = settings.exam_apply * (1 if place == "whole" else 2)
@@ -112,9 +111,9 @@ def enough(scenes: Sequence[Scene], settings: DreamSettings) -> list[Scene]:
     """Of each habit's exam questions no more than the settings ask for: more were drawn than had to survive."""
     seen: dict[str | None, int] = {}
     out = []
-    for scene in scenes:
-        if scene.family == "cue:exam":
-            seen[scene.lesson] = seen.get(scene.lesson, 0) + 1
-        if scene.family != "cue:exam" or seen[scene.lesson] <= settings.exam_apply:
-            out.append(scene)
+    for one in scenes:
+        if one.family == "cue:exam":
+            seen[one.lesson] = seen.get(one.lesson, 0) + 1
+        if one.family != "cue:exam" or seen[one.lesson] <= settings.exam_apply:
+            out.append(one)
     return out

@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from slowwave.exam.match import passes
-from slowwave.records import Check, Lesson, Scene
+from slowwave.records import Lesson, Scene
 
-NO_CHECK = Check()
 _ASK = """Fact: Your bike is parked behind the station.
 Question: Where is my bike parked?
 

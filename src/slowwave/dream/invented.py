@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from slowwave.dream import bank, compose, filters, near
+from slowwave.dream.make import near_misses, scene
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
@@ -37,8 +38,6 @@ def scenes(
     rng: np.random.Generator,
 ) -> list[Scene]:  # fmt: skip
     """Apply scenes over many invented names of the lesson's class, near misses over real ones; empty without a name."""
-    from slowwave.dream.scene import near_misses, scene  # the dreamer uses this module: a cycle at import time only
-
     name = name_of(lesson)
     if name is None or lesson.question is None or lesson.answer is None:
         return []
