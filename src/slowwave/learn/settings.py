@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from slowwave.errors import SettingsError
 
 Preset = Literal["gentle", "adapter", "full"]
+Optimizer = Literal["adamw", "apollo", "apollo_mini"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class LearnSettings:
     alpha: float = 16.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
+    optimizer: Optimizer = "adamw"  # or APOLLO, APOLLO-Mini: small state for `full` nights of large models
     lr: float = 3e-3  # peak learning rate
     warmup: int = 8  # steps of linear warm-up, then a cosine to zero
     epochs: float = 1.25  # passes over the lesson scenes: many different ones, each seen about once
@@ -50,8 +52,10 @@ class LearnSettings:
             value = getattr(self, name)
             if not low <= value <= high:  # NaN fails too
                 raise SettingsError(f"learn.{name} is {value}; it must be from {low} to {high}.")
-        if self.preset not in ("gentle", "adapter", "full"):
+        if self.preset not in get_args(Preset):
             raise SettingsError(f"learn.preset is {self.preset!r}.", "Use gentle, adapter or full.")
+        if self.optimizer not in get_args(Optimizer):
+            raise SettingsError(f"learn.optimizer is {self.optimizer!r}.", "Use adamw, apollo or apollo_mini.")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,6 @@ def preset(name: str, **changes: object) -> LearnSettings:
     Raises:
         SettingsError: no such preset, or a value outside its bounds.
     """
-    if name not in ("gentle", "adapter", "full"):
+    if name not in get_args(Preset):
         raise SettingsError(f"There is no preset {name!r}.", "Use gentle, adapter or full.")
     return replace(getattr(_Presets(), name), **changes)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
+from slowwave.learn.apollo import Apollo
 from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
@@ -118,7 +119,7 @@ def _loop(
     trainable = list(weights.trainable.values())
     for parameter in trainable:
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    optimizer = _optimizer(trainable, settings, seed)
     steps = max(settings.min_steps, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
     lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
     anchor_draw = _draws(len(anchors), settings.anchor_batch, seed + 1)
@@ -198,6 +199,15 @@ def losses(
         logp_AK = torch.cat([target.logp_TK for target in taught]).to(device)
         kl = (forward_kl(log_probs(hidden_ND[split:], head, tokens_AK), logp_AK) * share_N[split:]).sum()
     return ce, kl
+
+
+def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    mini: dict[str, Any] = (
+        {"rank": 1, "scale": 128.0, "tensorwise": True} if settings.optimizer == "apollo_mini" else {}
+    )
+    return Apollo(trainable, settings.lr, weight_decay=settings.weight_decay, seed=seed, **mini)
 
 
 @torch.no_grad()

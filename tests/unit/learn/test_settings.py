@@ -37,3 +37,8 @@ def test_presets_are_known_by_name_and_single_values_win():
             wrong()
     with pytest.raises(SettingsError, match="lr"):
         preset("full", lr=float("nan"))
+
+
+def test_an_unknown_optimizer_is_refused():
+    with pytest.raises(SettingsError, match="Use adamw, apollo or apollo_mini"):
+        LearnSettings(optimizer="muon")  # type: ignore[arg-type]

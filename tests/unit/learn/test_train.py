@@ -48,6 +48,19 @@ def test_the_same_seed_gives_the_same_weights(name):
     assert not equal(once, result(settings(name), seed=5))
 
 
+@pytest.mark.parametrize("optimizer", ["apollo", "apollo_mini"])
+def test_another_optimizer_learns_and_comes_back(model, optimizer):
+    before, surprise, wished = tensors(model), unlearned(model), settings("full", lr=0.01, optimizer=optimizer)
+    night = trained(model, wished)
+    assert night.steps == 8 and unlearned(model) < 0.9 * surprise
+    found = {key: value.detach().clone() for key, value in night.weights.trainable.items()}
+    night.weights.release()
+    assert untouched(model, before)
+    assert equal(found, result(wished)), "the projections come from the night's seed"
+    for other in {"adamw", "apollo", "apollo_mini"} - {optimizer}:
+        assert not equal(found, result(replace(wished, optimizer=other)))
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_drawing_leaves_the_callers_random_numbers_alone(model, name):
     torch.manual_seed(0)
