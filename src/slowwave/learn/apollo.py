@@ -71,8 +71,10 @@ class Apollo(torch.optim.Optimizer):
         side = 0 if not matrix or grad.shape[0] <= grad.shape[1] else 1  # the shorter, along which P projects
         low = grad
         if matrix and group["rank"] < grad.shape[side]:
-            projection = self._projection(parameter, grad.shape[side], group, index, state.get("step", 0))
-            low = projection @ grad if side == 0 else grad @ projection.T
+            projection = _beside(
+                grad, self._projection(parameter, grad.shape[side], group, index, state.get("step", 0))
+            )
+            low = _summed(projection @ grad if side == 0 else grad @ projection.T)
         if not state:
             state |= {"step": 0, "exp_avg": torch.zeros_like(low), "exp_avg_sq": torch.zeros_like(low)}
             if matrix:
@@ -112,6 +114,27 @@ class Apollo(torch.optim.Optimizer):
             for key in _FLOAT32:
                 if key in saved:
                     self.state[parameters[index]][key] = saved[key].to(parameters[index].device, copy=True)
+
+
+def _beside(grad: Tensor, projection: Tensor) -> Tensor:
+    """The projection whole on every rank, where the gradient is sharded (FSDP2)."""
+    mesh = getattr(grad, "device_mesh", None)
+    if mesh is None:
+        return projection
+    from torch.distributed.tensor import DTensor, Replicate
+
+    return DTensor.from_local(projection, mesh, [Replicate()] * mesh.ndim, run_check=False)
+
+
+def _summed(low: Tensor) -> Tensor:
+    """Where P adds up rows of several ranks, their sum on each: AdamW's step is not linear, and it is small."""
+    placements: Any = getattr(low, "placements", ())
+    if not any(place.is_partial() for place in placements):
+        return low
+    from torch.distributed.tensor import Replicate
+
+    sharded: Any = low
+    return sharded.redistribute(placements=[Replicate() if p.is_partial() else p for p in placements])
 
 
 def _norm(x: Tensor, over: tuple[int, ...]) -> Tensor:
