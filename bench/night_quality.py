@@ -351,6 +351,7 @@ def main() -> None:
         "trl sft 2e-4,trl sft 1e-3,trl sdft 1e-3,nights,clock",
     )
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
+    parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
@@ -364,15 +365,14 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        seeds = range(args.first_seed, args.first_seed + args.seeds)
         needs_scenes = [a for a in arms if a in OURS or a.startswith(("trl", "published"))]
         once = ("base", "base again", "note")
-        early = [("dream", seed) for seed in range(args.seeds)] if needs_scenes else []
-        early += [("nights", seed) for seed in range(args.seeds)] if "nights" in arms else []
+        early = [("dream", seed) for seed in seeds] if needs_scenes else []
+        early += [("nights", seed) for seed in seeds] if "nights" in arms else []
         early += [(arm, 0) for arm in once if arm in arms]
         # one seed of TRL's self-distillation takes as long as three of another arm: it generates while it trains
-        late = [
-            (a, seed) for a in arms if a not in (*once, "nights") for seed in range(1 if "sdft" in a else args.seeds)
-        ]
+        late = [(a, seed) for a in arms if a not in (*once, "nights") for seed in (seeds[:1] if "sdft" in a else seeds)]
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
             pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:

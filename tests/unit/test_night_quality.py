@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,31 @@ def test_the_base_is_loaded_in_the_precision_told(
     quality.main()
     assert seen == [("/nowhere/base", told[1] if told else "float32")]
     assert "base, seed 0: could not run: that is all" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_at_a_later_seed(quality: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Five nights of two runs in one log are the table's three seeds."""
+    log, seen = tmp_path / "log.jsonl", []
+
+    def run_job(args: object, arm: str, seed: int, work: Path) -> dict[str, object]:
+        seen.append((arm, seed))
+        values = [1.0, seed / 2]
+        return {"arm": arm, "seed": seed, "held_out": values, "course": [values], "groups": {"held_out": ["a", "b"]}}
+
+    monkeypatch.setattr(quality, "run_job", run_job)
+    monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    command = ["night_quality.py", "--arms", "nights", "--log", str(log)]
+    for options in (["--seeds", "2"], ["--seeds", "1", "--first-seed", "2"]):
+        monkeypatch.setattr(sys, "argv", [*command, *options])
+        quality.main()
+    assert seen == [("nights", 0), ("nights", 1), ("nights", 2)]
+    out = tmp_path / "rows.json"
+    monkeypatch.setattr(
+        sys, "argv", ["night_quality.py", "--arms", "nights", "--from-log", str(log), "--json", str(out)]
+    )
+    quality.main()
+    row = json.loads(out.read_text())["rows"][0]
+    assert row["figure"].startswith("five nights") and row["value"] == pytest.approx(0.75)
 
 
 def test_another_precision_is_refused(
