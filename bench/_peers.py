@@ -89,7 +89,7 @@ def trl_sdft(
         if s.split == "train" and s.kind == "apply" and s.lesson
     ]
     config = SDFTConfig(
-        output_dir=str(folder / "trl"), num_train_epochs=3, per_device_train_batch_size=32, num_generations=1,
+        output_dir=str(folder / "trl"), num_train_epochs=3, per_device_train_batch_size=64, num_generations=1,
         max_completion_length=40, learning_rate=lr, lr_scheduler_type="cosine", warmup_steps=8, seed=seed,
         **_quiet(engine),
     )  # fmt: skip

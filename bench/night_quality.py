@@ -371,8 +371,7 @@ def main() -> None:
         early = [("dream", seed) for seed in seeds] if needs_scenes else []
         early += [("nights", seed) for seed in seeds] if "nights" in arms else []
         early += [(arm, 0) for arm in once if arm in arms]
-        # one seed of TRL's self-distillation takes as long as three of another arm: it generates while it trains
-        late = [(a, seed) for a in arms if a not in (*once, "nights") for seed in (seeds[:1] if "sdft" in a else seeds)]
+        late = [(arm, seed) for arm in arms if arm not in (*once, "nights") for seed in seeds]
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
             pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:

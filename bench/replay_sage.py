@@ -11,13 +11,16 @@ drift and seconds. The buffers stay where they are (`--data`); without them the 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +66,11 @@ class Cycle:
     last: float
 
 
+RECIPES = ("published recipe", "ours")
 CYCLES = (Cycle("thor-cycle-1", "thor-cycle-2", 4.0609, 4.0268), Cycle("thor-cycle-2", "full-851", 3.69, 2.574))
+
+
+Losses = dict[tuple[str, str], np.ndarray]  # (records, tokens): [R]
 
 
 @dataclass
@@ -74,6 +81,14 @@ class Run:
     drift: list[float] = field(default_factory=list)
     epochs: list[float] = field(default_factory=list)  # change of the training loss from epoch 1 to the last, %
     seconds: list[float] = field(default_factory=list)
+
+    def add(self, other: Run) -> None:
+        """Append the seeds of another run of the same recipe."""
+        for key, loss_SR in other.losses.items():
+            self.losses.setdefault(key, []).extend(loss_SR)
+        self.drift += other.drift
+        self.epochs += other.epochs
+        self.seconds += other.seconds
 
 
 def read(path: Path) -> list[Record]:
@@ -159,13 +174,31 @@ def ordinary(engine: Engine, count: int) -> list[Decision]:
     ]
 
 
-def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> list[Row]:
-    """Train both recipes on one cycle's records and tabulate the losses before and after."""
-    trained = training_set(read(data / f"{cycle.name}.json"))
-    unseen = held_out(read(data / f"{cycle.later}.json"), trained, 2 if smoke else HELD_OUT)
+def replay(cycle: Cycle, args: argparse.Namespace) -> list[Row]:
+    """Train both recipes on one cycle's records, each seed in a process of its own, and tabulate the losses."""
+    seeds = range(1 if args.smoke else args.seeds)
+    runs = {recipe: Run() for recipe in RECIPES}
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(run_seed, cycle, args, seed) for seed in seeds]):
+            count, before, of_seed = done.result()
+            for recipe, run in runs.items():
+                run.add(of_seed[recipe])
+                print(f"{cycle.name}, {recipe}: a seed done in {of_seed[recipe].seconds[0]:.0f} s", flush=True)
+    return rows(cycle, before, runs, count)
+
+
+def run_seed(cycle: Cycle, args: argparse.Namespace, seed: int) -> tuple[int, Losses, dict[str, Run]]:
+    """Both recipes with one seed.
+
+    Returns:
+        how many records were trained on, the losses of the base, and what each recipe did.
+    """
+    smoke = args.smoke
+    trained = training_set(read(args.data / f"{cycle.name}.json"))
+    unseen = held_out(read(args.data / f"{cycle.later}.json"), trained, 2 if smoke else HELD_OUT)
     if smoke:
         trained = trained[:2]
-    engine = Engine.load(model, dtype="float32")  # changes of a thousandth are lost in bfloat16
+    engine = Engine.load(args.model, dtype="float32")  # changes of a thousandth are lost in bfloat16
     sets = {
         name: [decision(engine.tokenizer, r) for r in part]
         for name, part in (("training", trained), ("held-out", unseen))
@@ -174,29 +207,30 @@ def replay(cycle: Cycle, data: Path, model: Path, seeds: int, smoke: bool) -> li
     anchors = ordinary(engine, 4 if smoke else ANCHORS + WATCHED)
     watch, anchors = (anchors[:2], anchors[2:]) if smoke else (anchors[:WATCHED], anchors[WATCHED:])
     watched = list(zip(watch, targets(engine.model, watch, settings.teacher_top_k, settings.micro_tokens), strict=True))
-    before = {
-        (name, tokens): loss for name, items in sets.items() for tokens, loss in examine(engine.model, items).items()
-    }
-    runs = {"published recipe": Run(), "ours": Run()}
-    for seed in range(seeds):
-        for recipe, run in runs.items():
-            student: nn.Module = Engine.load(model, dtype="float32").model
-            began = time.perf_counter()
-            if recipe == "ours":
-                train(student, sets["training"], anchors, settings, seed=seed)
-            else:
-                wrapped, epochs = published(student, sets["training"], seed, epochs=2 if smoke else 3)
-                run.epochs.append(100 * (epochs[-1] / epochs[0] - 1))
-                student = wrapped.base_model.model  # type: ignore[assignment,union-attr]
-            run.seconds.append(time.perf_counter() - began)
-            for name, items in sets.items():
-                for tokens, loss in examine(student, items).items():
-                    run.losses.setdefault((name, tokens), []).append(loss)
-            run.drift.append(drift(student, watched, settings))
-    return rows(cycle, before, runs, len(trained))
+    before = losses(engine.model, sets)
+    runs = {}
+    for recipe in RECIPES:
+        student: nn.Module = Engine.load(args.model, dtype="float32").model
+        run = runs[recipe] = Run()
+        began = time.perf_counter()
+        if recipe == "ours":
+            train(student, sets["training"], anchors, settings, seed=seed)
+        else:
+            wrapped, epochs = published(student, sets["training"], seed, epochs=2 if smoke else 3)
+            run.epochs.append(100 * (epochs[-1] / epochs[0] - 1))
+            student = wrapped.base_model.model  # type: ignore[assignment,union-attr]
+        run.seconds.append(time.perf_counter() - began)
+        run.losses = {key: [loss_R] for key, loss_R in losses(student, sets).items()}
+        run.drift.append(drift(student, watched, settings))
+    return len(trained), before, runs
 
 
-def rows(cycle: Cycle, before: dict[tuple[str, str], np.ndarray], runs: dict[str, Run], count: int) -> list[Row]:
+def losses(model: nn.Module, sets: dict[str, list[Decision]]) -> Losses:
+    """The losses [R] of each set of records, over all tokens and over reply tokens."""
+    return {(name, tokens): loss for name, items in sets.items() for tokens, loss in examine(model, items).items()}
+
+
+def rows(cycle: Cycle, before: Losses, runs: dict[str, Run], count: int) -> list[Row]:
     """One row for each loss, its change relative to the mean before, the drift and the seconds."""
     head = f"{cycle.name} ({count} records)"
     out = [_row(f"{head}: base, {name}, {tokens}, nats", bootstrap(loss)) for (name, tokens), loss in before.items()]
@@ -236,15 +270,15 @@ def main() -> None:
     parser.add_argument(
         "--model", type=Path, default=Path(cache) / "models/smollm2-135m-instruct", help="folder of the base model"
     )
+    parser.add_argument("--workers", type=int, default=1, help="seeds at once; one on a CPU")
     parser.add_argument("--cycle", choices=[c.name for c in CYCLES], help="one cycle only")
     args = parser.parse_args()
     needed = {f"{name}.json" for c in CYCLES for name in (c.name, c.later)}
     if not all((args.data / name).is_file() for name in needed):
         print("data not found: skipped")
         return
-    seeds = 1 if args.smoke else args.seeds
     chosen = [c for c in CYCLES[: 1 if args.smoke else None] if args.cycle in (None, c.name)]
-    finish([row for cycle in chosen for row in replay(cycle, args.data, args.model, seeds, args.smoke)], args)
+    finish([row for cycle in chosen for row in replay(cycle, args)], args)
 
 
 if __name__ == "__main__":
