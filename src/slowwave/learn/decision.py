@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
-from slowwave.learn.packing import Packing, pack, packed_attention
+from slowwave.learn.blocks import Blocks, blocks
+from slowwave.learn.context import Context, joined
+from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,15 @@ class Decision:
     weight: float = 1.0
     lesson: bool = True
     from_start: bool = False  # anchors only: taught by the starting version instead of the base
+    header: int = 1  # last tokens of the context that belong to the reply's turn: its header, such as "assistant:"
 
     def __len__(self) -> int:
         return len(self.context) + len(self.reply)
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """The context before the reply's header: what a frozen context encodes."""
+        return self.context[: len(self.context) - self.header]
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Batch:
 
     ids_1T: Tensor
     positions_1T: Tensor  # of each token in its own decision
-    packing: Packing
+    packing: Packing | Blocks
     rows_N: Tensor  # which decision a reply token belongs to
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
@@ -66,6 +75,40 @@ def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:
         positions += range(shared, len(decision))
     to = lambda values: torch.tensor(values, device=device)  # noqa: E731
     packing = pack(shared, [len(decision) - shared for decision in decisions], device)
+    return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets))
+
+
+def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], device: torch.device) -> Batch:
+    """Pack what comes from each reply's header on, after contexts whose keys and values are there already.
+
+    Args:
+        contexts: of each decision, one that begins with its frozen tokens; decisions may share one, which lies once.
+
+    Raises:
+        TrainingError: a decision does not begin as its context does.
+    """
+    distinct = list({id(context): context for context in contexts}.values())
+    owners = [next(place for place, one in enumerate(distinct) if one is context) for context in contexts]
+    sequences: list[tuple[int, int, int]] = []
+    ids: list[int] = []
+    positions: list[int] = []
+    first = [0] * len(decisions)  # the token that predicts the reply's first
+    for row in sorted(range(len(decisions)), key=owners.__getitem__):  # those of one context together
+        decision, frozen = decisions[row], decisions[row].frozen
+        if contexts[row].tokens[: len(frozen)] != frozen:
+            raise TrainingError("A decision does not begin as the context that was encoded for it.")
+        own = (*decision.context[len(frozen) :], *decision.reply)
+        first[row] = len(ids) + len(own) - 1 - len(decision.reply)
+        sequences.append((owners[row], len(frozen), len(own)))
+        ids += own
+        positions += range(len(frozen), len(decision))
+    rows = [row for row, decision in enumerate(decisions) for _ in decision.reply]
+    places = [first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]
+    targets = [token for decision in decisions for token in decision.reply]
+    to = lambda values: torch.tensor(values, device=device)  # noqa: E731
+    lengths = [len(context.tokens) for context in distinct]
+    packing = blocks(lengths, sequences, device) if device.type == "cuda" else pack_after(lengths, sequences, device)
+    packing = replace(packing, before=joined(distinct))
     return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets))
 
 

@@ -1,4 +1,5 @@
-"""Attention of many short sequences that lie one after the other in one, all after the same beginning.
+"""Attention of many short sequences that lie one after the other in one, all after the same beginning, or each after
+a context whose keys and values are there already.
 
 Linear layers, norms and the head then see every token once and no padding; only attention takes the sequences apart.
 The shared beginning's keys and values are computed once and serve every sequence. Every token sees all before it in its
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from slowwave.learn.blocks import Blocks
 
 _NAME = "slowwave_packed"
 
@@ -26,12 +29,15 @@ class Packing:
 
     The shared beginning is one row more, which sees itself alone. Padded places point to token 0, and no valid query
     sees one.
+
+    With contexts there is a row for each, with all sequences that follow it; their M tokens lie before the T as keys.
     """
 
     query_RL: Tensor  # each row's tokens
-    key_RS: Tensor  # what its queries may see: the beginning, then its own tokens
+    key_RS: Tensor  # what its queries may see: the beginning, then its own tokens; among M + T with contexts
     visible_R1LS: Tensor  # bool
     place_T: Tensor  # where each token lies among the R * L places
+    before: Sequence[tuple[Tensor, Tensor]] = ()  # by layer, the contexts' keys and values [1, G, M, D]
 
 
 def pack(shared: int, lengths: Sequence[int], device: torch.device) -> Packing:
@@ -52,7 +58,36 @@ def pack(shared: int, lengths: Sequence[int], device: torch.device) -> Packing:
     visible_R1LS[..., shared:] = own_LL
     if shared:
         visible_R1LS[0, ..., :shared] = False
-    return Packing(*(value.to(device) for value in (query_RL, key_RS, visible_R1LS, place_T)))
+    return Packing(query_RL.to(device), key_RS.to(device), visible_R1LS.to(device), place_T.to(device))
+
+
+def pack_after(contexts: Sequence[int], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Packing:
+    """The packing of sequences that follow contexts of so many tokens; `before` is the caller's.
+
+    Args:
+        sequences: (its context, how many of the context's tokens it sees, its own length), in the order in which they
+            lie, those of one context together.
+    """
+    longest = max(contexts)
+    own = [sum(length for owner, _, length in sequences if owner == row) for row in range(len(contexts))]
+    query_RL = torch.zeros(len(contexts), max(own), dtype=torch.long)
+    key_RS = torch.zeros(len(contexts), longest + max(own), dtype=torch.long)
+    visible_R1LS = torch.zeros(len(contexts), 1, max(own), longest + max(own), dtype=torch.bool)
+    place_T = torch.empty(sum(own), dtype=torch.long)
+    for row, (first, length) in enumerate(_spans(0, contexts)):
+        key_RS[row, :length] = torch.arange(first, first + length)
+    taken = [0] * len(contexts)
+    for (start, length), (row, seen, _) in zip(_spans(0, [n for *_, n in sequences]), sequences, strict=True):
+        tokens, mine = torch.arange(start, start + length), taken[row] + torch.arange(length)
+        query_RL[row, mine] = tokens
+        key_RS[row, longest + mine] = sum(contexts) + tokens
+        visible_R1LS[row, 0, mine, :seen] = True
+        visible_R1LS[row, 0, mine[:, None], longest + mine] = torch.ones(length, length).tril().bool()
+        place_T[tokens] = row * max(own) + mine
+        taken[row] += length
+    for row, filled in enumerate(taken):
+        visible_R1LS[row, 0, filled:, longest] = True  # a padded query that saw nothing would be a NaN
+    return Packing(query_RL.to(device), key_RS.to(device), visible_R1LS.to(device), place_T.to(device))
 
 
 def _spans(start: int, lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -83,10 +118,15 @@ def _attention(
     value: Tensor,
     attention_mask: Any,
     *,
-    packing: Packing,
+    packing: Packing | Blocks,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention function [1, H, T, D] -> [1, T, H, D], one sequence a row."""
+    if isinstance(packing, Blocks):
+        return packing.attend(cast("int", module.layer_idx), query, key, value, kwargs.get("scaling")), None
+    if packing.before:
+        keys, values = packing.before[cast("int", module.layer_idx)]
+        key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
     rows = (_rows(query, packing.query_RL), _rows(key, packing.key_RS), _rows(value, packing.key_RS))
     if query.device.type == "cpu" and not kwargs.get("dropout"):
         out_RLHD = _short(*rows, packing.visible_R1LS, kwargs.get("scaling"))

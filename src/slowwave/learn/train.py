@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
-from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.decision import Batch, Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
 from slowwave.learn.vocabulary import log_probs
@@ -181,7 +181,10 @@ def _backward(
 
 
 def losses(
-    model: nn.Module, part: Sequence[tuple[Decision, Target | None]], device: torch.device
+    model: nn.Module,
+    part: Sequence[tuple[Decision, Target | None]],
+    device: torch.device,
+    collate: Callable[[Sequence[Decision], torch.device], Batch] = collate,
 ) -> tuple[Tensor, Tensor]:
     """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
     part = sorted(part, key=lambda pair: pair[1] is not None)  # lessons first: then each kind's logits are one slice

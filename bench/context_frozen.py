@@ -1,0 +1,269 @@
+"""A decision after a frozen context against TRL's SFTTrainer on the same work: time a decision and memory.
+
+One optimizer step over K decisions of 128 tokens, each at the end of the same context, on random weights of
+Qwen2.5's shapes. Ours encodes the context once and packs the K decisions into one forward and backward. TRL's trainer
+reads the context with each of them, its loss on the decision alone, K sequences accumulated; it is measured with and
+without gradient checkpointing, and the faster that fits counts. "cached" leaves out the encoding: any later epoch.
+
+Times are medians over steps of one process; their interval is the fastest and the slowest step.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from _table import Row, arguments, finish
+from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+
+from slowwave.learn import adapter
+from slowwave.learn.context import encode
+from slowwave.learn.decision import Decision, collate_after
+from slowwave.learn.settings import preset
+from slowwave.learn.train import losses
+from slowwave.learn.weights import lora_config
+
+SHAPES = {  # hidden, intermediate, layers, heads, key heads: Qwen2.5's config.json files
+    "0.5b": (896, 4864, 24, 14, 2),
+    "1.5b": (1536, 8960, 28, 12, 2),
+    "3b": (2048, 11008, 36, 16, 2),
+    "tiny": (64, 128, 2, 4, 2),
+}
+VOCABULARY = 151_936
+REPLY = 127  # trained tokens of a decision; with the token that predicts the first, 128
+
+
+@dataclass(frozen=True)
+class Case:
+    """K decisions after one context, and how many times faster than TRL they must be."""
+
+    context: int
+    decisions: int
+    floor: float | None = None
+    aim: float | None = None
+    cached_floor: float | None = None
+    cached_aim: float | None = None
+
+
+CASES = (
+    Case(2048, 8, 6, 12),
+    Case(10_240, 1, 2, 2.5),
+    Case(10_240, 8, 12, 19, 40, 75),
+    Case(30_720, 8, 25, 50),
+)
+
+
+@dataclass
+class Measured:
+    """Seconds of each step, seconds to encode the context, and the peak of memory above the weights, in bytes."""
+
+    steps: list[float]
+    encoding: float = 0.0
+    peak: int = 0
+
+
+def build(shape: str, device: torch.device) -> Any:
+    """A model of that shape with random weights in bfloat16."""
+    hidden, wide, layers, heads, key_heads = SHAPES[shape]
+    config = Qwen2Config(
+        vocab_size=VOCABULARY if shape != "tiny" else 512, hidden_size=hidden, intermediate_size=wide,
+        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=key_heads, tie_word_embeddings=True,
+        max_position_embeddings=32_768, dtype=torch.bfloat16,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    with device:
+        model: Any = Qwen2ForCausalLM(config)
+    return model.to(torch.bfloat16).eval().requires_grad_(False)
+
+
+def sequences(case: Case, words: int) -> list[list[int]]:
+    """K sequences of C + 128 tokens with the same first C."""
+    draw = torch.Generator().manual_seed(0)
+    of = lambda count: torch.randint(words, (count,), generator=draw).tolist()  # noqa: E731
+    context = of(case.context)
+    return [context + of(REPLY + 1) for _ in range(case.decisions)]
+
+
+def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
+    """Encode once; then each step is one packed forward and backward, and AdamW."""
+    model = build(shape, device)
+    settings = preset("adapter")
+    held = _held(device)
+    decisions = [Decision(tuple(ids[:-REPLY]), tuple(ids[-REPLY:])) for ids in sequences(case, model.config.vocab_size)]
+    encode(model, decisions[0].frozen[:128])  # the first call of any kernel is slow
+    began = _now(device)
+    context = encode(model, decisions[0].frozen)
+    out = Measured([], encoding=_now(device) - began)
+    adapter.inject(model, lora_config(settings), "night")
+    adapter.activate(model, "night")
+    trainable = list(adapter.parameters(model, "night").values())
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trainable, lr=settings.lr, fused=True)
+    collate = lambda chosen, where: collate_after(chosen, [context] * len(chosen), where)  # noqa: E731
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16):
+            loss, _ = losses(model, [(decision, None) for decision in decisions], device, collate)
+        (loss / len(decisions)).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    out.steps = _timed(step, steps, device)
+    out.peak = _peak(device) - held
+    return out
+
+
+def trl(shape: str, case: Case, steps: int, device: torch.device, checkpointing: bool) -> Measured:
+    """TRL's SFTTrainer with LoRA on all linear layers, its loss on the decision's tokens, K sequences a step."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    class Clock(TrainerCallback):
+        began, seconds = 0.0, list[float]()
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            Clock.began = _now(device)
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            Clock.seconds.append(_now(device) - Clock.began)
+
+    model = build(shape, device)
+    held = _held(device)
+    rows = [
+        {"input_ids": ids, "labels": [-100] * (len(ids) - REPLY) + ids[-REPLY:]}
+        for ids in sequences(case, model.config.vocab_size)
+    ]
+    tokenizer = AutoTokenizer.from_pretrained(_tokenizer(), local_files_only=True)
+    with tempfile.TemporaryDirectory() as folder:
+        config = SFTConfig(
+            output_dir=folder, max_steps=steps + 2, per_device_train_batch_size=1, max_length=None,
+            gradient_accumulation_steps=case.decisions, gradient_checkpointing=checkpointing, learning_rate=1e-3,
+            report_to="none", save_strategy="no", logging_strategy="no", disable_tqdm=True, bf16=True,
+            use_cpu=device.type == "cpu", dataset_kwargs={"skip_prepare_dataset": True},
+        )  # fmt: skip
+        trainer = SFTTrainer(
+            model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
+            callbacks=[Clock()],
+            peft_config=LoraConfig(r=16, lora_alpha=16, target_modules=list(_linear()), task_type="CAUSAL_LM"),
+        )  # fmt: skip
+        trainer.train()
+    return Measured(Clock.seconds[2:], peak=_peak(device) - held)
+
+
+def _linear() -> list[str]:
+    return list(lora_config(preset("adapter")).target_modules or ())
+
+
+def _tokenizer() -> str:
+    """Any tokenizer: the trainer asks for one, and the tokens are made already."""
+    cache = Path(os.environ.get("SLOWWAVE_CACHE") or Path.home() / ".cache/slowwave")
+    return str(cache / "models/smollm2-135m-instruct")
+
+
+def _timed(step: Callable[[], None], steps: int, device: torch.device) -> list[float]:
+    """Seconds of each step, after two that are not counted."""
+    seconds = []
+    for _ in range(steps + 2):
+        began = _now(device)
+        step()
+        seconds.append(_now(device) - began)
+    return seconds[2:]
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _held(device: torch.device) -> int:
+    """Bytes of the weights; what comes on top is counted from here on."""
+    gc.collect()
+    if device.type != "cuda":
+        return 0
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
+
+
+def _peak(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
+
+
+def compare(shape: str, case: Case, steps: int, device: torch.device, log: Path | None) -> list[Row]:
+    """The rows of one case."""
+    head = f"{shape}, {case.context} tokens, K={case.decisions}"
+    mine = ours(shape, case, steps, device)
+    _tell(log, head, "ours", mine)
+    theirs: Measured | None = None
+    for checkpointing in (False, True):
+        try:
+            found = trl(shape, case, steps, device, checkpointing)
+        except torch.OutOfMemoryError:
+            print(f"{head}: TRL, checkpointing {checkpointing}: out of memory", flush=True)
+            continue
+        finally:
+            gc.collect()
+        _tell(log, head, f"TRL, checkpointing {checkpointing}", found)
+        if theirs is None or statistics.median(found.steps) < statistics.median(theirs.steps):
+            theirs = found
+    each = 1000 / case.decisions
+    rows = [
+        _row(f"{head}: ours, cached, ms a decision", [each * s for s in mine.steps]),
+        _row(f"{head}: ours, with encoding, ms a decision", [each * (s + mine.encoding) for s in mine.steps]),
+        _row(f"{head}: ours, memory above the weights, GiB", [mine.peak / 2**30]),
+    ]
+    if theirs is not None:
+        whole = statistics.median(theirs.steps)
+        rows += [
+            _row(f"{head}: TRL, ms a decision", [each * s for s in theirs.steps]),
+            _row(f"{head}: TRL, memory above the weights, GiB", [theirs.peak / 2**30]),
+            _row(f"{head}: times faster", [whole / (s + mine.encoding) for s in mine.steps], case.floor, case.aim),
+            _row(f"{head}: times faster, cached", [whole / s for s in mine.steps], case.cached_floor, case.cached_aim),
+        ]
+        if mine.peak:
+            rows.append(_row(f"{head}: memory, TRL's over ours", [theirs.peak / mine.peak]))
+    return rows
+
+
+def _row(figure: str, values: list[float], floor: float | None = None, aim: float | None = None) -> Row:
+    return Row(figure, statistics.median(values), min(values), max(values), floor, aim)
+
+
+def _tell(log: Path | None, head: str, name: str, found: Measured) -> None:
+    line = {"case": head, "who": name, "steps": found.steps, "encoding": found.encoding, "peak": found.peak}
+    print(json.dumps(line), flush=True)
+    if log is not None:
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def main() -> None:
+    """Read the command line, measure every case, print the table."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--shape", default="1.5b", choices=sorted(SHAPES))
+    parser.add_argument("--steps", type=int, default=10, help="steps that are timed")
+    parser.add_argument("--cases", default="0,1,2,3", help="places in the table of cases, with commas")
+    parser.add_argument("--log", type=Path, help="append every result there as it comes")
+    args = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cases = [CASES[int(place)] for place in args.cases.split(",")]
+    if args.smoke:
+        args.shape, args.steps, cases = "tiny", 1, [Case(64, 2)]
+    finish([row for case in cases for row in compare(args.shape, case, args.steps, device, args.log)], args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A context's keys and values, encoded once without gradient and kept.
+
+What answers after it sees them and never changes them: that is activated LoRA (aLoRA, Greenewald et al., 2025,
+arXiv 2504.12397), whose adapter acts from the reply's header on. The keys and values of everything before are the
+base's, before and after any night, and a gradient that stops at them is the exact one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from slowwave.errors import TrainingError
+from slowwave.learn import cache as kv
+
+_CHUNK = 4096  # tokens of a long context in one forward: bounds the memory of its hidden states
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """C tokens as a model encoded them: by layer, keys (rotated to places 0 to C - 1) and values [1, G, C, D]."""
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the keys and values."""
+        return sum(tensor.nbytes for pair in self.layers for tensor in pair)
+
+
+@torch.no_grad()
+def encode(model: Any, tokens: Sequence[int]) -> Context:
+    """Encode one context with the model as it stands: without an adapter, by the base.
+
+    Raises:
+        TrainingError: the model kept another number of tokens than it read (a sliding window, a dropped cache), so that
+            what follows would be trained without a part of its context.
+    """
+    cache, device = kv.empty(model), next(model.parameters()).device
+    passed = kv.passed(model.model, cache)
+    for part in torch.tensor([list(tokens)], dtype=torch.long, device=device).split(_CHUNK, dim=1):
+        if part.shape[1]:
+            model.model(input_ids=part, **passed)
+    layers = tuple((layer.keys, layer.values) for layer in cache.layers) if tokens else _nothing(model)
+    if any(tensor.shape[2] != len(tokens) for pair in layers for tensor in pair):
+        raise TrainingError(
+            f"A context of {len(tokens)} tokens was not kept whole.", "Models with a sliding window are not supported."
+        )
+    return Context(tuple(tokens), layers)
+
+
+def joined(contexts: Sequence[Context]) -> list[tuple[Tensor, Tensor]]:
+    """By layer, the keys and values of contexts one after the other; of a single one its own, not a copy."""
+    if len(contexts) == 1:
+        return list(contexts[0].layers)
+    return [
+        (torch.cat([keys for keys, _ in pairs], dim=2), torch.cat([values for _, values in pairs], dim=2))
+        for pairs in zip(*(context.layers for context in contexts), strict=True)
+    ]
+
+
+def _nothing(model: Any) -> tuple[tuple[Tensor, Tensor], ...]:
+    """The layers of a context without tokens: a decision may begin with its header."""
+    config, weight = model.config, next(model.parameters())
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    empty = weight.new_zeros(1, config.num_key_value_heads, 0, size)
+    return ((empty, empty),) * config.num_hidden_layers
