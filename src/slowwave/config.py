@@ -228,5 +228,5 @@ def _as_settings_error(error: ValidationError, sources: Mapping[str, Values]) ->
         return SettingsError(f"{source}: {own.message}", own.hint or "docs/settings.md says what it means.")
     message = first["msg"][:1].lower() + first["msg"][1:]
     return SettingsError(
-        f"{source}: {section}.{name} = {first['input']!r}: {message}.", "docs/settings.md gives the bounds."
+        f"{source}: {section}.{name} = {first['input']!r}: {message}.", "docs/settings.md lists every setting."
     )

@@ -105,12 +105,27 @@ class Session:
         return version.name, self.engine.load_adapter(version.folder)
 
     def require_persona(self) -> str:
-        """The persona, if the home knows it. Raises NotFound: a misspelt name must not start a new life."""
+        """The persona, if the home knows it. Raises NotFound: a misspelt name must not start a new life.
+
+        What may begin a life (`chat`, `teach`, `import`) calls `greet_persona` instead.
+        """
         from slowwave.errors import NotFound
 
         known = self.store.personas()
         if self.persona not in known:
             raise NotFound(f"There is no persona {self.persona!r} in {self.home}.", f"There is: {', '.join(known)}.")
+        return self.persona
+
+    def greet_persona(self) -> str:
+        """The persona, known or new. A new one that the settings do not name is told: it may be misspelt.
+
+        Raises UsageError for a name that cannot be one.
+        """
+        from slowwave.models.manifest import check_persona
+
+        known = self.store.personas()
+        if check_persona(self.persona) not in known and self.persona != self.settings.night.persona:
+            err().print(f"{self.persona!r} begins as a new persona. There is: {', '.join(known)}.", soft_wrap=True)
         return self.persona
 
     def answer(self, data: dict[str, Any], *human: Any) -> None:

@@ -21,6 +21,7 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
     import readline  # noqa: F401  # gives input() its arrow keys and its history
 
     session = Session(home, flags=flags, persona=persona)
+    session.greet_persona()
     version, adapter = session.served()
     engine = session.engine
     err().print(f"{version} answers. {HELP}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, Session, SetOption
+from slowwave.cli._common import HomeOption, JsonOption, Session, SetOption, printable
 from slowwave.errors import DamagedFile, SlowwaveError, StoreError
 
 DISK = 2e9  # bytes: the default model in safetensors, a wheel while it is unpacked, a few dozen nights
@@ -49,9 +49,9 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False, flags: SetOptio
     findings = [_run(name, check, session) for name, check in checks.items()]
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        table.add_row("ok" if finding.ok else "WRONG", finding.check, finding.says)
+        table.add_row("ok" if finding.ok else "WRONG", finding.check, printable(finding.says))
         if finding.hint:
-            table.add_row("", "", finding.hint)
+            table.add_row("", "", printable(finding.hint))
     ok = all(finding.ok for finding in findings)
     session.answer({"ok": ok, "checks": [asdict(finding) for finding in findings]}, table)
     if not ok:

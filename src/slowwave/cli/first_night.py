@@ -54,6 +54,7 @@ def first_night(
     flags: SetOption = None,
 ) -> None:
     """One whole night on a sample: salience, a dozen questions, sleep, the same questions, the morning report."""
+    from slowwave.models.files import atomic_write
     from slowwave.night import history
     from slowwave.night.report import report
 
@@ -61,18 +62,21 @@ def first_night(
     session = Session(home, as_json=as_json, flags=flags, persona="default")
     answers = session.home / "first_night_answers.json"
     questions = _questions()
+    kept: list[list[str]] = json.loads(answers.read_text(encoding="utf-8")) if answers.exists() else []
     done = [night for night in history.nights(session.home) if night.verdict in ("promoted", "rejected", "skipped")]
-    if done and answers.exists():
+    if done and len(kept) == 2:
         err().print(f"The first night of {session.home} is over. To live it again: rm -r {session.home}")
         night = done[0]
-        before, after = json.loads(answers.read_text(encoding="utf-8"))
     else:
         _take_in(session)
         _show_salience(session)
-        before = _ask(session, questions, "questions before")
-        night = sleep_once(session)
-        after = _ask(session, questions, "questions after")
-        answers.write_text(json.dumps([before, after], ensure_ascii=False), encoding="utf-8")
+        if not kept:  # kept before it sleeps: whatever interrupts the rest, they are the answers of the base
+            kept = [_ask_before(session, questions)]
+            atomic_write(answers, json.dumps(kept, ensure_ascii=False))
+        night = done[0] if done else sleep_once(session)
+        kept = [kept[0], _ask(session, questions, "questions after")]
+        atomic_write(answers, json.dumps(kept, ensure_ascii=False))
+    before, after = kept
     rows = [
         {"question": q.question, "kind": q.kind, "before": b, "after": a, "right": [q.right(b), q.right(a)]}
         for q, b, a in zip(questions, before, after, strict=True)
@@ -121,6 +125,18 @@ def _show_salience(session: Session) -> None:
         table(by_total[: len(chosen) + BELOW], bar),
         f"\n{len(by_total) - len(chosen)} of {len(by_total)} exchanges stay below the threshold of {bar:.2f}.\n",
     )
+
+
+def _ask_before(session: Session, questions: list[Question]) -> list[str]:
+    from slowwave.errors import UsageError
+
+    serving = session.registry.serving(session.persona)
+    if serving.folder is not None:
+        raise UsageError(
+            f"{serving.name} is served in {session.home}, and its base was not asked before that night.",
+            f"Take another --home, or begin again: rm -r {session.home}",
+        )
+    return _ask(session, questions, "questions before")
 
 
 def _ask(session: Session, questions: list[Question], phase: str) -> list[str]:

@@ -27,6 +27,7 @@ def import_file(
     from slowwave.experience.intake import take_in
 
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
+    session.greet_persona()
     with session.waiting(f"reading {file.name}"):
         taken = take_in(session.store, file, format, session.persona)
     for rejected in [] if as_json else taken.rejected[:SHOWN]:

@@ -63,7 +63,7 @@ def edit(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a lesson before a night learns it."""
+    """Change a lesson before a night learns it. One that was given up after some nights is due again."""
     import dataclasses
 
     from slowwave.errors import UsageError
@@ -71,13 +71,21 @@ def edit(
     session = Session(home, as_json=as_json)
     changes: dict[str, Any] = {"note": note, "question": question, "answer": answer}
     changes = {name: value for name, value in changes.items() if value is not None}
-    if any_of:
-        changes["check"] = dataclasses.replace(session.store.lesson(id).check, any_of=tuple(any_of))
-    if not changes:
+    if not changes and not any_of:
         raise UsageError("Nothing to change.", "Give --note, --question, --answer or --any-of.")
     if any(isinstance(value, str) and not value.strip() for value in changes.values()):
         raise UsageError("A lesson's text cannot be empty.", "To drop the lesson: slowwave lessons refuse ID")
-    _print(session, session.store.edit_lesson(id, **changes))
+    lesson = session.store.lesson(id)
+    if lesson.status == "learned":
+        raise UsageError(
+            f"Lesson {lesson.id} is learned (night {lesson.night}): editing it would change no answer.",
+            "Teach it anew by `slowwave teach` or a correction in `slowwave chat`, or take it back: slowwave undo",
+        )
+    if lesson.status == "unlearned":
+        changes["status"] = "proposed"
+    if any_of:
+        changes["check"] = dataclasses.replace(lesson.check, any_of=tuple(any_of))
+    _print(session, session.store.edit_lesson(lesson.id, **changes))
 
 
 @app.command("approve")

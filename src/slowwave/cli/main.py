@@ -31,7 +31,7 @@ from slowwave.cli import (
     teach,
     undo,
 )
-from slowwave.cli._common import HomeOption, JsonOption, Session, quiet_libraries
+from slowwave.cli._common import HomeOption, JsonOption, Session, printable, quiet_libraries
 from slowwave.errors import SlowwaveError, UsageError
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # torch says so in a RuntimeError, on GPU and on CPU
@@ -87,24 +87,23 @@ def main() -> None:
 def _told(error: Exception) -> int:
     """Say on standard error what went wrong; returns the exit status."""
     if isinstance(error, SlowwaveError):
-        typer.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        return error.exit_code
+        return _said(error.message, error.hint, error.exit_code)
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
-        return _one_line("There is not enough memory.", "Close other programs, or take a smaller model.")
+        return _said("There is not enough memory.", "Close other programs, or take a smaller model.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _one_line(f"No disk space left for {error.filename or 'what was to be written'}.", "Free some space.")
+        return _said(f"No disk space left for {error.filename or 'what was to be written'}.", "Free some space.")
     if isinstance(error, PermissionError):
-        return _one_line(f"{error.filename} may not be read or written.", "Check its permissions.")
-    typer.echo(f"error: {type(error).__name__}: {' '.join(str(error).split())[:300]}", err=True)
-    typer.echo(f"hint: this is a defect of ours; please report it with {_logged(error)}", err=True)
-    return 3
+        return _said(f"{error.filename} may not be read or written.", "Check its permissions.")
+    what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return _said(what, f"this is a defect of ours; please report it with {_logged(error)}", 3)
 
 
-def _one_line(message: str, hint: str) -> int:
-    typer.echo(f"error: {message}\nhint: {hint}", err=True)
-    return 1
+def _said(message: str, hint: str, status: int = 1) -> int:
+    """Every error leaves through here: it may quote a file or a server, whose control characters a terminal obeys."""
+    typer.echo(printable(f"error: {message}").replace("\n", " "), err=True)
+    if hint:
+        typer.echo(printable(f"hint: {hint}"), err=True)
+    return status
 
 
 def _logged(error: Exception) -> str:

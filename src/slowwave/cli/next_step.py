@@ -45,7 +45,7 @@ def _state(session: Session) -> dict[str, Any]:
         "model_here": any(info.name == model and info.path for info in zoo.list_models(cache_folder()))
         or Path(model).expanduser().exists(),
         "experiences": len(experiences),
-        "lessons": sum(lesson.status in ("proposed", "approved", "unlearned") for lesson in lessons),
+        "lessons": sum(lesson.status in ("proposed", "approved") for lesson in lessons),
         "unseen": sum(experience.salience is None for experience in experiences),
         "serving": session.registry.serving(session.persona).name,
         "last_night": {"night": nights[-1].night, "verdict": nights[-1].verdict} if nights else None,

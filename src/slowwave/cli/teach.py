@@ -24,7 +24,11 @@ def teach(
     if not note.strip():
         raise UsageError("There is nothing to teach.", 'Example: slowwave teach "My dog is called Biscuit."')
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
-    lesson = from_note(note.strip(), session.persona)
+    lesson = from_note(note.strip(), session.greet_persona())
+    known = next((held for held in session.store.lessons(lesson.persona, "learned") if held.id == lesson.id), None)
+    if known is not None:
+        session.answer({"lesson": to_dict(known)}, f"Lesson {known.id} was learned in night {known.night} already.")
+        return
     session.store.save_lesson(lesson)
     session.answer(
         {"lesson": to_dict(lesson)},

@@ -127,7 +127,7 @@ def draw(scenes: Sequence[Scene], settings: ExamSettings) -> list[Scene]:
 
 
 def draw_earlier(scenes: Sequence[Scene], settings: ExamSettings, seed: int) -> list[Scene]:
-    """At most `earlier_questions` of the `apply` scenes, from as many lessons as possible."""
+    """`earlier_questions` of the `apply` scenes, from as many lessons as possible; one of each, if there are more."""
     lessons: dict[str | None, int] = {}
     ranked: list[tuple[int, int, Scene]] = []
     for scene in sorted(scenes, key=lambda scene: new_id(seed, scene.id)):
@@ -135,7 +135,8 @@ def draw_earlier(scenes: Sequence[Scene], settings: ExamSettings, seed: int) -> 
             lessons[scene.lesson] = turn = lessons.get(scene.lesson, 0) + 1
             if turn <= settings.held_out:
                 ranked.append((turn, len(ranked), scene))
-    return [scene for _, _, scene in sorted(ranked, key=lambda row: row[:2])][: settings.earlier_questions]
+    most = max(settings.earlier_questions, len(lessons))
+    return [scene for _, _, scene in sorted(ranked, key=lambda row: row[:2])][:most]
 
 
 def _wanted(scenes: Sequence[Scene], lessons: Sequence[Lesson]) -> dict[str, str]:

@@ -19,7 +19,7 @@ class ExamSettings:
     # --- what is asked. One question costs 0.2 s on two cores, before and again after.
     held_out: int = 3  # per lesson: fewer cannot tell luck from learning, more take too long for a dozen lessons
     near_misses: int = 2  # per lesson: two for each of twelve lessons resolve a share of 0.05
-    earlier_questions: int = 48  # at most, of all earlier nights together, another draw each night
+    earlier_questions: int = 48  # of all earlier nights together, another draw each night; one a lesson at least
     max_new_tokens: int = 48  # a taught answer stands in its first sentence or two
     batch: int = 64  # the fastest on two cores; before and after must use the same, as bf16 answers depend on it
     panel_items: int = 100  # of each part of the retention panel, at most: all of what ships

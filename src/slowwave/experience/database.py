@@ -96,13 +96,16 @@ class Database:
 
 
 def url_of(home_or_url: str | Path) -> str:
-    """A URL as it is; a folder holds `store.sqlite3`, a path that ends in .sqlite3 or .db is the file itself."""
+    """A URL as it is; a folder holds `store.sqlite3`, a path that ends in .sqlite3 or .db is the file itself.
+
+    A folder that is not there is made, for its owner alone: what is said in it is nobody else's on this machine.
+    """
     if "://" in str(home_or_url):
         return str(home_or_url)
     path = Path(home_or_url).expanduser().absolute()
     file = path if path.suffix in (".sqlite3", ".db") else path / "store.sqlite3"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _in_words(str(file.parent), error) from error
     return f"sqlite:///{file}"

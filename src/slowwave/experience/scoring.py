@@ -22,7 +22,7 @@ def score_unscored(
     settings: SalienceSettings = SalienceSettings(),
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> int:
-    """Scores and embeds all that is new, oldest first; returns how many.
+    """Scores and embeds all that is new, oldest first; returns how many. What is amended meanwhile stays unscored.
 
     Args:
         progress: called with how many are done, and of how many. Raising from it stops between batches.
@@ -37,10 +37,11 @@ def score_unscored(
     new = {experience.id for experience in waiting}
     old = [place for place, id in enumerate(ids) if id not in new]  # what is scored again is not its own memory
     memory = Memory(vectors_N_D[old], np.array([valence.get(ids[place], 0.0) < 0 for place in old], bool))
+    done = 0
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
         scored = scorer.score(batch, memory)
-        store.keep_scores([(e.id, one.salience, one.vector) for e, one in zip(batch, scored, strict=True)])
+        done += store.keep_scores([(e, one.salience, one.vector) for e, one in zip(batch, scored, strict=True)])
         store.put_statistics(name, {kind: one.to_dict() for kind, one in scorer.running.items()})
         vectors = np.stack([one.vector for one in scored])
         complaints = np.array([one.salience.valence < 0 for one in scored], bool)
@@ -50,4 +51,4 @@ def score_unscored(
             np.concatenate([memory.complaints, complaints]) if same else complaints,
         )
         progress(start + len(batch), len(waiting))
-    return len(waiting)
+    return done

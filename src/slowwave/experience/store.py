@@ -130,13 +130,23 @@ class Store:
         """Raises NotFound, and ValueError for a NaN."""
         self._change(tables.experiences, id, "experience", salience_row(salience))
 
-    def keep_scores(self, scores: Iterable[tuple[str, Salience, np.ndarray]]) -> None:
-        """Salience and embedding of many, in one transaction. An id that is gone by now is passed over."""
+    def keep_scores(self, scores: Iterable[tuple[Experience, Salience, np.ndarray]]) -> int:
+        """Salience and embedding of many, in one transaction; returns how many were kept.
+
+        Scoring may take minutes. An experience that is gone by now is passed over, and so is one that was amended since
+        it was read: its score is of what it no longer says, so it waits for another.
+        """
         table = tables.experiences
+        kept = 0
         with self._database.write() as connection:
-            for id, salience, vector_D in scores:
+            for scored, salience, vector_D in scores:
+                row = connection.execute(select(table).where(table.c.id == scored.id)).mappings().one_or_none()
+                if row is None or not _says_the_same(experience_record(row), scored):
+                    continue
                 values = {**salience_row(salience), "embedding": np.asarray(vector_D, "<f4").tobytes()}
-                connection.execute(update(table).where(table.c.id == id).values(values))
+                connection.execute(update(table).where(table.c.id == scored.id).values(values))
+                kept += 1
+        return kept
 
     def amend(self, id: str, *, outcome: Outcome, messages: Iterable[Message] | None = None) -> None:
         """What followed an answer became known. Salience and embedding are dropped, to be computed again."""
@@ -164,16 +174,8 @@ class Store:
 
     def save_lesson(self, lesson: Lesson) -> None:
         """Stores a lesson, or replaces the one of the same id. Raises NotFound if an experience of it is not stored."""
-        row = lesson_row(lesson)
         with self._database.write() as connection:
-            _insert_new(connection, tables.personas, {"name": lesson.persona, "created": now()})
-            if not _insert_new(connection, tables.lessons, {**row, "created": now()}):
-                connection.execute(update(tables.lessons).where(tables.lessons.c.id == lesson.id).values(row))
-            connection.execute(delete(tables.lineage).where(tables.lineage.c.lesson == lesson.id))
-            for place, id in enumerate(dict.fromkeys(lesson.experiences)):
-                whole = _one(connection, tables.experiences, id, "experience")["id"]
-                link = {"lesson": lesson.id, "experience": whole, "place": place}
-                connection.execute(tables.lineage.insert().values(link))
+            _put_lesson(connection, lesson)
 
     def lessons(self, persona: str | None = None, status: LessonStatus | None = None) -> list[Lesson]:
         """In the order in which they were first saved."""
@@ -191,8 +193,7 @@ class Store:
     def lesson(self, id: str) -> Lesson:
         """By id, or by the beginning of one. Raises NotFound."""
         with self._database.read() as connection:
-            row = _one(connection, tables.lessons, id, "lesson")
-            return lesson_record(row, _lineage(connection, row["id"]).get(row["id"], ()))
+            return _get_lesson(connection, id)
 
     def set_status(self, lesson_id: str, status: LessonStatus, night: int | None = None) -> None:
         """Moves a lesson on; `night` is kept where none is given. Raises NotFound."""
@@ -204,8 +205,9 @@ class Store:
         unknown = set(fields) - {field.name for field in dataclasses.fields(Lesson)} | ({"id"} & set(fields))
         if unknown:
             raise UsageError(f"A lesson has no field to edit named {sorted(unknown)[0]!r}.", "See `slowwave lessons`.")
-        changed = dataclasses.replace(self.lesson(id), **fields)
-        self.save_lesson(changed)
+        with self._database.write() as connection:  # one transaction: what another changes meanwhile is not lost
+            changed = dataclasses.replace(_get_lesson(connection, id), **fields)
+            _put_lesson(connection, changed)
         return changed
 
     # Statistics and personas
@@ -255,6 +257,27 @@ def _one(connection: Connection, table: Table, id: str, kind: str) -> RowMapping
     if len(rows) > 1:
         raise NotFound(f"More than one {kind} begins with {id!r}.", "Give more of the id.")
     return rows[0]
+
+
+def _says_the_same(one: Experience, other: Experience) -> bool:
+    return one.messages == other.messages and one.outcome == other.outcome
+
+
+def _get_lesson(connection: Connection, id: str) -> Lesson:
+    row = _one(connection, tables.lessons, id, "lesson")
+    return lesson_record(row, _lineage(connection, row["id"]).get(row["id"], ()))
+
+
+def _put_lesson(connection: Connection, lesson: Lesson) -> None:
+    row = lesson_row(lesson)
+    _insert_new(connection, tables.personas, {"name": lesson.persona, "created": now()})
+    if not _insert_new(connection, tables.lessons, {**row, "created": now()}):
+        connection.execute(update(tables.lessons).where(tables.lessons.c.id == lesson.id).values(row))
+    connection.execute(delete(tables.lineage).where(tables.lineage.c.lesson == lesson.id))
+    for place, id in enumerate(dict.fromkeys(lesson.experiences)):
+        whole = _one(connection, tables.experiences, id, "experience")["id"]
+        link = {"lesson": lesson.id, "experience": whole, "place": place}
+        connection.execute(tables.lineage.insert().values(link))
 
 
 def _lineage(connection: Connection, lesson: str | None = None) -> dict[str, tuple[str, ...]]:

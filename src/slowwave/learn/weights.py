@@ -51,6 +51,11 @@ class Weights:
                 parameter.data = changed.get(key, parameter.data).to(torch.float32, copy=True)
             return
         config = lora_config(self.settings)
+        if start is not None and (start / difference.FILE).is_file():
+            raise TrainingError(
+                "The served version changed all parameters; an adapter cannot go on from it.",
+                "Set learn.preset to full, or undo the nights before.",
+            )
         if start is not None:
             config = adapter.load(
                 self.model, NAME, start

@@ -7,9 +7,15 @@ and the end-of-turn token). They are tokenised apart, as they are when the model
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from jinja2 import TemplateError
+
+from slowwave.errors import UsageError
 from slowwave.records import Message
+
+_MARKER = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands where a text would, to find what the template puts around it
 
 
 def _plain(tokenizer: Any, text: str) -> str:
@@ -32,7 +38,29 @@ def prompt_ids(tokenizer: Any, chat: Sequence[Message]) -> list[int]:
 
 def reply_ids(tokenizer: Any, answer: str) -> list[int]:
     """Tokens of an answer, with the end-of-turn token."""
-    return [*tokenizer(_plain(tokenizer, answer), add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return [*tokenizer(_plain(tokenizer, answer), add_special_tokens=False)["input_ids"], turn_end(tokenizer)]
+
+
+@lru_cache(maxsize=4)
+def turn_end(tokenizer: Any) -> int:
+    """The token with which the template ends an answer: the first special one after it, else `eos_token_id`.
+
+    They differ where eos ends a whole document, as in Gemma (`<end_of_turn>`) and Phi-3 (`<|end|>`).
+
+    Raises UsageError if there is neither.
+    """
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARKER}]
+    try:
+        whole = tokenizer.apply_chat_template(chat, tokenize=False)
+    except TemplateError:  # a template that wants something else before an answer
+        whole = ""
+    after = whole.rpartition(_MARKER)[2] if _MARKER in whole else ""
+    known = tokenizer.added_tokens_decoder
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    end = next((token for token in ids if token in known and known[token].special), tokenizer.eos_token_id)
+    if end is None:
+        raise UsageError("The model has no token that ends a turn.", "Use an instruction-tuned model.")
+    return int(end)
 
 
 def split_next(tokenizer: Any, chat: Sequence[Message], text: str) -> tuple[list[int], list[int]]:
@@ -40,10 +68,9 @@ def split_next(tokenizer: Any, chat: Sequence[Message], text: str) -> tuple[list
     text = _plain(tokenizer, text)
     if not chat or chat[-1]["role"] != "assistant":
         return prompt_ids(tokenizer, chat), list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    marker = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands where the user's text would, to find the header before it
     whole = tokenizer.apply_chat_template(
-        [*_tame(tokenizer, chat), {"role": "user", "content": marker}], tokenize=False
+        [*_tame(tokenizer, chat), {"role": "user", "content": _MARKER}], tokenize=False
     )
-    header = whole[: whole.rindex(marker)]
+    header = whole[: whole.rindex(_MARKER)]
     encode = lambda piece: list(tokenizer(piece, add_special_tokens=False)["input_ids"])  # noqa: E731
     return encode(header), encode(text)

@@ -25,7 +25,7 @@ from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageEr
 from slowwave.learn import adapter as lora
 from slowwave.learn import cache as kv
 from slowwave.learn import difference
-from slowwave.models.chat import prompt_ids, split_next
+from slowwave.models.chat import prompt_ids, split_next, turn_end
 from slowwave.models.manifest import base_hash
 from slowwave.records import Message
 
@@ -67,6 +67,7 @@ class Engine:
     def __init__(self, model: Any, tokenizer: Any, base_hash: str) -> None:
         self.model, self.tokenizer, self.base_hash = model.eval(), tokenizer, base_hash
         self.template_hash = hashlib.sha256((tokenizer.chat_template or "").encode()).hexdigest()
+        self.ends = _ends(model, tokenizer)
         self.device, self.dtype = model.device, model.dtype
         self.rows = 64 if self.device.type == "cpu" else 384  # sequences that generate together at the best speed
         self.lock = threading.RLock()
@@ -235,7 +236,8 @@ class Engine:
                 stops = [_StopAt(self.tokenizer, stop, start)] if stop else []
                 tokens_BT = self.model.generate(
                     **inputs, max_new_tokens=min(max_new_tokens, limit - start), num_return_sequences=n,
-                    pad_token_id=self.tokenizer.pad_token_id, stopping_criteria=StoppingCriteriaList(stops), **sampling,
+                    eos_token_id=sorted(self.ends), pad_token_id=self.tokenizer.pad_token_id,
+                    stopping_criteria=StoppingCriteriaList(stops), **sampling,
                 )  # fmt: skip
                 for row, tokens in enumerate(tokens_BT[:, start:].tolist()):
                     index = chosen[row // n]
@@ -260,13 +262,17 @@ class Engine:
         }
 
     def _reply(self, tokens: list[int], prompt_tokens: int, stop: Sequence[str]) -> Reply:
-        ended = self.tokenizer.eos_token_id in tokens
-        if ended:
-            tokens = tokens[: tokens.index(self.tokenizer.eos_token_id) + 1]
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        end = next((place for place, token in enumerate(tokens) if token in self.ends), None)
+        if end is not None:
+            tokens = tokens[: end + 1]
+        text = self._text(tokens)
         cut = min((text.index(s) for s in stop if s in text), default=None)
-        finish: Literal["stop", "length"] = "stop" if ended or cut is not None else "length"
+        finish: Literal["stop", "length"] = "length" if end is None and cut is None else "stop"
         return Reply(text[:cut].strip() if cut is not None else text.strip(), len(tokens), prompt_tokens, finish)
+
+    def _text(self, tokens: list[int]) -> str:
+        """What the tokens say. An end is no word, even where the tokenizer does not call it special."""
+        return str(self.tokenizer.decode([t for t in tokens if t not in self.ends], skip_special_tokens=True))
 
     def stream(
         self, chat: Sequence[Message], *, max_new_tokens: int = 256, temperature: float = 0.0, top_p: float = 1.0,
@@ -289,15 +295,15 @@ class Engine:
                     token = _pick(out.logits[0, -1].float(), temperature, top_p, generator)
                 step = torch.tensor([[token]], device=self.device)
                 tokens.append(token)
-                text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-                if token == self.tokenizer.eos_token_id or any(s in text for s in stop):
+                text = self._text(tokens)
+                if token in self.ends or any(s in text for s in stop):
                     break
                 ready = len(text) - held
                 if ready > sent and not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half of a multi-byte character
                     yield text[sent:ready]
                     sent = ready
         reply = self._reply(tokens, len(ids), stop)
-        whole = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        whole = self._text(tokens)
         whole = whole[: min((whole.index(s) for s in stop if s in whole), default=len(whole))]
         if len(whole) > sent:
             yield whole[sent:]
@@ -362,6 +368,13 @@ def _pick(logits_V: Tensor, temperature: float, top_p: float, generator: torch.G
     probs_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
     keep_V = probs_V.cumsum(-1) - probs_V < top_p  # the smallest set whose mass reaches top_p
     return int(order_V[torch.multinomial(probs_V * keep_V, 1, generator=generator)])
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token at which an answer is over: the template's end of turn, the tokenizer's eos, those of the model."""
+    own = model.generation_config.eos_token_id
+    own = own if isinstance(own, list) else [own]
+    return frozenset(token for token in (turn_end(tokenizer), tokenizer.eos_token_id, *own) if token is not None)
 
 
 def _key(name: str) -> str:

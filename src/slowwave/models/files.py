@@ -80,11 +80,10 @@ def publish(stage: Path, final: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove a folder so that its name vanishes at once, whatever happens while its content is being deleted."""
-    if not folder.exists():
-        return
     grave = folder.with_name(f".discarded-{uuid.uuid4().hex}")
-    os.rename(folder, grave)
-    shutil.rmtree(grave)
+    with contextlib.suppress(FileNotFoundError):  # it was never there, or somebody else removes the same grave
+        os.rename(folder, grave)
+        shutil.rmtree(grave)
 
 
 @contextlib.contextmanager

@@ -62,9 +62,13 @@ def read_manifest(folder: Path) -> Manifest:
         name = values.pop("name")
         values["lessons"] = tuple(values["lessons"])
         manifest = Manifest(**values)
+        own = manifest.name  # raises for a persona or a night that is none
+        parse_version(manifest.parent)
+        if not isinstance(manifest.files, dict):
+            raise TypeError(manifest.files)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFile(f"{path} is missing or is not an adapter's manifest.", hint) from error
-    if manifest.name != name or folder.name != name.split("@")[-1]:
+    if own != name or folder.name != name.split("@")[-1]:
         raise DamagedFile(f"{path} belongs to another version ({name}).", hint)
     return manifest
 

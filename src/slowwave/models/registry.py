@@ -21,6 +21,7 @@ from slowwave.models.files import atomic_write, discard, disk_space, locked, pub
 from slowwave.models.manifest import (
     ADAPTER_WEIGHTS,
     MANIFEST,
+    PERSONA,
     Manifest,
     check_persona,
     parse_version,
@@ -49,8 +50,9 @@ class Registry:
     # Reading
 
     def personas(self) -> list[str]:
-        """Names of the personas that have a folder here."""
-        return sorted(folder.name for folder in (self.home / "personas").glob("[a-z0-9]*") if folder.is_dir())
+        """Names of the personas that have a folder here. A folder beside them (`default.bak`) is nobody's."""
+        folders = (self.home / "personas").glob("*")
+        return sorted(folder.name for folder in folders if PERSONA.fullmatch(folder.name) and folder.is_dir())
 
     def serving(self, persona: str) -> ServingVersion:
         """Which version answers for `persona`; its base if no night was ever promoted.
@@ -96,14 +98,20 @@ class Registry:
                 )
 
     def history(self, persona: str) -> list[dict[str, Any]]:
-        """Every change of the pointer, oldest first: `{"time", "action", "from", "to"}`."""
+        """Every change of the pointer, oldest first: `{"time", "action", "from", "to"}`. Raises DamagedFile."""
         path = self._home(persona) / "history.jsonl"
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            changes = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            for change in changes:
+                if change["action"] not in ("promote", "undo"):
+                    raise ValueError(change["action"])
+                for end in ("from", "to"):
+                    parse_version(change[end])
         except FileNotFoundError:
             return []
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is not readable.", "Restore it from a copy, or move it away.") from error
+        return changes
 
     def lineage(self, persona: str) -> list[str]:
         """The served version, the one it was learned on, and so on to the base.

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +102,7 @@ def pull(name: str, cache: Path, progress: Progress | None = None) -> Path:
     folder = _folder(name, cache)
     report = progress or (lambda done, total: None)
     with _writable(cache), disk_space(cache), locked(folder.with_name(f".{folder.name}.lock")):
-        for left in [*folder.parent.glob(f".stage-{folder.name}-*"), *folder.parent.glob(".discarded-*")]:
+        for left in [_stage(folder), *folder.parent.glob(".discarded-*")]:
             discard(left)
         if folder.is_dir():
             if _whole(folder):
@@ -188,8 +187,9 @@ def _convert(gguf: Path, stage: Path, name: str) -> None:
 
 def _publish(fill: Callable[[Path], None], folder: Path, name: str, source: str, source_sha256: str | None) -> None:
     """Let `fill` fill a folder aside, note where it comes from, and give it its place in one step."""
-    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".stage-{folder.name}-"))
+    stage = _stage(folder)
     try:
+        stage.mkdir()
         fill(stage)
         files = sorted(path for path in stage.iterdir() if path.is_file())
         note = {
@@ -244,6 +244,11 @@ def _folder(name: str, cache: Path) -> Path:
         f"There is no model {name!r}.",
         f"Give one of {', '.join(EMBEDDED)}, a folder, a .gguf file, or a hub name like org/name.",
     )
+
+
+def _stage(folder: Path) -> Path:
+    """Where `folder` is filled. One name is enough, as one process at a time pulls a model, and it is no other's."""
+    return folder.with_name(f".stage-{folder.name}")
 
 
 def _local(folder: Path) -> Path:

@@ -13,7 +13,6 @@ from typing import Any
 
 from slowwave.errors import DamagedFile, NotFound
 from slowwave.models.files import atomic_write, disk_space, publish
-from slowwave.models.registry import Registry
 from slowwave.night.ledger import Ledger
 
 SETTINGS, LESSONS, SCENES, METRICS = "settings.json", "lessons.json", "scenes.jsonl", "metrics.jsonl"
@@ -99,9 +98,9 @@ def create(home: Path, settings: dict[str, Any]) -> NightFolder:
 
     The number is above every night and every adapter of any persona, so that none is ever used twice.
     """
-    registry, nights = Registry(home), home / "nights"
+    nights = home / "nights"
     taken = [night.number for night in folders(home)]
-    taken += [version.night for persona in registry.personas() for version in registry.adapters(persona)]
+    taken += [int(version.name[1:]) for version in home.glob("personas/*/adapters/n*") if version.name[1:].isdigit()]
     number = max(taken, default=0) + 1
     with disk_space(nights):
         nights.mkdir(parents=True, exist_ok=True)

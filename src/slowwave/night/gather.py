@@ -11,10 +11,11 @@ from typing import Any
 
 from slowwave.config import Settings
 from slowwave.errors import NotFound
+from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
 from slowwave.experience.salience import threshold
 from slowwave.experience.store import Store
-from slowwave.night.lessons import extract
+from slowwave.night.lessons import MOST, extract, too_long
 from slowwave.records import Experience, Lesson, to_dict
 
 SHOWN = 200  # experiences listed one by one in the night's folder; the totals of all are kept
@@ -53,11 +54,12 @@ class Gathered:
         }  # fmt: skip
 
 
-def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, int]) -> Gathered:
+def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, float]) -> Gathered:
     """Turn what matters into lessons, keep them in the store, and choose tonight's.
 
     Args:
-        attempts: how many nights tried each lesson, as it is worded now, in vain.
+        attempts: how many nights tried each lesson, as it is worded now, in vain. What a person approved since is due
+            all the same.
     """
     night = settings.night
     permission = Permission(tuple(night.permitted))
@@ -68,7 +70,11 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, i
     lessons = store.lessons(persona)
     due = ("approved",) if night.require_approval else ("approved", "proposed")
     allowed = [lesson for lesson in lessons if _permitted(store, lesson, permission)]
-    chosen = [lesson for lesson in allowed if lesson.status in due and attempts.get(lesson.id, 0) < night.attempts]
+    tried_enough = lambda lesson: attempts.get(lesson.id, 0) >= night.attempts  # noqa: E731
+    chosen = [
+        lesson for lesson in allowed
+        if lesson.status in due and (lesson.status == "approved" or not tried_enough(lesson)) and not too_long(lesson)
+    ]  # fmt: skip
     chosen.sort(key=lambda lesson: (lesson.status != "approved", -lesson.salience))  # stable: older first among equals
     chosen = chosen[: night.max_lessons]
     return Gathered(
@@ -76,10 +82,25 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, i
         came_in=sorted(came_in, key=lambda row: -row["salience"]["total"])[:SHOWN],
         totals=[round(row["salience"]["total"], 4) for row in came_in],
         lessons=chosen,
-        earlier=[lesson for lesson in allowed if lesson.status == "learned"],
+        earlier=_in_force([lesson for lesson in allowed if lesson.status == "learned"], chosen),
         permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
         waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
     )
+
+
+def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:
+    """The learned lessons that no later one contradicts: of two answers to one question the newer is the lesson.
+
+    The older is neither rehearsed nor examined, as it would be held against the newer. If the newer is undone or
+    refused, the older counts again.
+    """
+    newest = {_asks(lesson): lesson for lesson in sorted(learned, key=lambda lesson: lesson.night or 0)}
+    newest |= {_asks(lesson): lesson for lesson in due}
+    return [lesson for lesson in learned if _asks(lesson) is None or newest[_asks(lesson)].id == lesson.id]
+
+
+def _asks(lesson: Lesson) -> str | None:
+    return normalise(lesson.question) if lesson.kind in ("answer", "unknown") and lesson.question else None
 
 
 def same(store: Store, lessons: Sequence[Lesson]) -> bool:
@@ -104,6 +125,8 @@ def _row(store: Store, experience: Experience, level: float, permission: Permiss
         why = "below the threshold"
     elif (lesson := extract(experience, salience.total)) is None:
         why = "nothing was corrected or laid down in it"
+    elif too_long(lesson):
+        why = f"its question or its answer is too long for a lesson (more than {MOST} characters)"
     else:
         why, chosen = "became a lesson", True
         _keep(store, lesson)

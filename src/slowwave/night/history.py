@@ -6,12 +6,14 @@ needs to be atomic: `reconcile` brings the rest in line after a crash, and settl
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from slowwave.errors import DamagedFile
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
 from slowwave.models.manifest import parse_version, version_name
@@ -22,6 +24,7 @@ from slowwave.night.folder import NightFolder
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 
+log = logging.getLogger(__name__)
 EXIT = {"promoted": 0, "rejected": 0, "skipped": 0, "could not run": 1, "errored": 1, "unfinished": 0}
 
 
@@ -98,9 +101,16 @@ def undo(home: Path, store: Store, persona: str, night: int | None = None) -> st
     """
     registry = Registry(home)
     with disk_space(home), Lease(home):
-        serving = registry.undo(persona, night)  # first: what is served may be damaged, and this leaves it behind
-        reconcile(home, store, registry)
-    return serving.name
+        before = registry.lineage(persona)[0]
+        try:
+            registry.undo(persona, night)  # first: what is served may be damaged, and this leaves it behind
+            reconcile(home, store, registry)
+        except Exception as error:
+            if registry.lineage(persona)[0] == before:
+                raise
+            # It is done, and saying otherwise would make a person undo one night more; the next sleep does the rest.
+            log.warning("The night is undone, but not all is written down yet (%s).", error)
+        return registry.lineage(persona)[0]
 
 
 def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
@@ -111,7 +121,9 @@ def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
     for row in verdict["lessons"]:
         lesson = held.get(row["lesson"])
         if lesson is None or lesson.status not in ("proposed", "approved"):
-            continue  # refused or changed by a person meanwhile
+            continue  # refused by a person meanwhile
+        if verdict["wordings"].get(lesson.id) != past.wording(lesson):
+            continue  # edited meanwhile: what it says now was not taught
         gained = (row["after"] or 0) > (row["before"] or 0)
         taught = row["outcome"] in ("learned", "known") or (row["outcome"] == "harmful" and gained)
         if verdict["verdict"] == "promoted" and taught:
@@ -122,8 +134,13 @@ def settle(home: Path, store: Store, night: NightFolder, attempts: int) -> None:
 
 def reconcile(home: Path, store: Store, registry: Registry) -> None:
     """Bring lessons and folders in line with what the registry serves. Only the holder of the lease calls this."""
+    lineages: dict[str, list[str]] = {}
     for persona in registry.personas():
-        part_of = nights_of(registry.lineage(persona))
+        try:
+            lineages[persona] = registry.lineage(persona)
+        except DamagedFile:
+            continue  # one persona's damage is its own: its next sleep and `doctor` tell of it
+        part_of = nights_of(lineages[persona])
         for lesson in store.lessons(persona, "learned"):
             if lesson.night is not None and lesson.night not in part_of:
                 store.set_status(lesson.id, "undone")
@@ -133,8 +150,8 @@ def reconcile(home: Path, store: Store, registry: Registry) -> None:
         clean(night)
         if night.has(files.VERDICT) and not night.has(files.UNDONE):
             made = summary(night)
-            lineage = registry.lineage(made.persona)
-            if made.adapter is not None and night.number not in nights_of(lineage):
+            lineage = lineages.get(made.persona)
+            if made.adapter is not None and lineage is not None and night.number not in nights_of(lineage):
                 lessons = [row["lesson"] for row in made.lessons]
                 night.write(files.UNDONE, {"time": now(), "serving": lineage[0], "lessons": lessons})
 

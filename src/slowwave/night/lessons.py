@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from slowwave.errors import UsageError
 from slowwave.exam.match import UNKNOWN_PHRASES, normalise, passes
 from slowwave.experience.follow_up import is_approval, is_correction
 from slowwave.night import example, rule, voice
@@ -20,6 +21,7 @@ STOP_WORDS = frozenset(
     " should may might must just only also very really please called named name know tell say about into out up"
     " s t m re ve ll d".split()
 )
+MOST = 2000  # characters of a lesson's question, answer or note: it must fit into a prompt of the dreamer's
 _DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _MONTH = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
 _TIME = rf"(?:(?:on|every) {_DAY}|in {_MONTH}|(?:on )?the \d|at (?:\d|noon|midnight))"
@@ -64,11 +66,24 @@ _NO_ANSWER = re.compile(
 
 def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
     """The lesson in what followed an answer, or None where nothing was corrected and no rule was laid down."""
+    found, old = _rule(experience, salience)
+    if found is not None and not old:
+        return found
+    # A rule laid down earlier in the conversation, which has nothing to do with what was asked last, was heard then
+    return _answer(experience, salience) or found
+
+
+def too_long(lesson: Lesson) -> bool:
+    """Whether a lesson is more text than dreaming and training can hold."""
+    return any(len(text or "") > MOST for text in (lesson.question, lesson.answer, lesson.note))
+
+
+def _rule(experience: Experience, salience: float) -> tuple[Lesson | None, bool]:
+    """The last rule that was laid down, and whether what was asked last is newer and shows no cue of it."""
     users = [i for i, m in enumerate(experience.messages) if m["role"] == "user"]
     answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
-    if not users:
-        return None
     said = [experience.messages[i]["content"] for i in users]
+    last = sum(i < answers[-1] for i in users) - 1 if answers else len(said) - 1  # of what was said: the last question
     wanted = experience.outcome.correction
     laid_down = [*said, wanted] if wanted else said
     for i, text in reversed(list(enumerate(laid_down))):  # a rule may stand in the question itself or in what followed
@@ -76,7 +91,15 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
         found = (example.parse(text, said[i - 1], answer) if i else None) or rule.parse(text)
         if found is not None:
             question = next((other for other in said if found.cue.lower() in other.lower() and other != text), None)
-            return _cue_lesson(found, text, question, answer, experience, salience)
+            lesson = _cue_lesson(found, text, question, answer, experience, salience)
+            return lesson, i < last and found.cue.lower() not in said[last].lower()
+    return None, False
+
+
+def _answer(experience: Experience, salience: float) -> Lesson | None:
+    """The answer that the last question should have had."""
+    users = [i for i, m in enumerate(experience.messages) if m["role"] == "user"]
+    answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
     if not answers:
         return None
     last = answers[-1]
@@ -142,6 +165,10 @@ def _corrects(follow_up: str, rating: float | None) -> str | None:
 def from_note(text: str, persona: str, authority: Authority = "user") -> Lesson:
     """What a person teaches directly ("My name for you is Mira"): a rule, or a fact whose form gives the question."""
     text = text.strip()
+    if len(text) > MOST:
+        raise UsageError(
+            f"A lesson has {MOST} characters at most; this has {len(text)}.", "Teach its parts one by one."
+        )
     found = rule.parse(text)
     if found is not None:
         return _cue_lesson(found, text, None, None, Experience("", persona, "user", "", (), authority=authority), 1.0)

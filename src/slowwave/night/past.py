@@ -29,18 +29,23 @@ def scenes_of(home: Path, lessons: Sequence[Lesson]) -> list[Scene]:
     return [scene for lesson in lessons for scene in found.get(lesson.id, [])]
 
 
-def attempts(home: Path, store: Store, persona: str) -> dict[str, int]:
-    """Lesson id -> how many examined nights tried it, worded as it is now, and did not learn it."""
+def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
+    """Lesson id -> how many examined nights tried it, worded as it is now, in vain.
+
+    A night that learned it and was rejected counts half: another lesson may be what it was rejected for, and is given
+    up first.
+    """
     worded = {lesson.id: wording(lesson) for lesson in store.lessons(persona)}
-    counts: dict[str, int] = {}
+    counts: dict[str, float] = {}
     for night in files.folders(home):
         if not night.has(files.VERDICT) or night.persona != persona:
             continue
         verdict = night.read(files.VERDICT)
         for row in verdict["lessons"] if verdict["verdict"] in ("promoted", "rejected") else []:
             same = verdict["wordings"].get(row["lesson"]) == worded.get(row["lesson"])
-            if same and row["outcome"] in ("not learned", "harmful"):
-                counts[row["lesson"]] = counts.get(row["lesson"], 0) + 1
+            failed = row["outcome"] in ("not learned", "harmful")
+            if same and (failed or verdict["verdict"] == "rejected"):
+                counts[row["lesson"]] = counts.get(row["lesson"], 0) + (1 if failed else 0.5)
     return counts
 
 

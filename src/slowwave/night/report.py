@@ -30,7 +30,7 @@ def report(night: NightSummary) -> RenderableType:
         Text(),
         _reasons(m),
         Text(),
-        Text(f"Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}"),
+        Text(f"{_trained(m)}Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}"),
     ]
     return Group(*parts)
 
@@ -86,6 +86,13 @@ def _reasons(m: Morning) -> Table:
     if m.strength is not None and m.strength < 1:
         table.add_row("", f"Weights were taken back to {m.strength:.0%} of the change until nothing was lost.")
     return table
+
+
+def _trained(m: Morning) -> str:
+    t = m.training
+    if not t:
+        return ""
+    return f"Trained: {t['steps']} steps in {t['seconds']:.0f} s; the version takes {t['bytes'] / 1e6:.1f} MB\n"
 
 
 def _table(title: str) -> Table:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from slowwave.config import Settings
-from slowwave.errors import ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
+from slowwave.errors import DamagedFile, ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
 from slowwave.exam.examine import PARTS, ExamResult
 from slowwave.exam.match import normalise
 from slowwave.exam.probes import Answer, ProbeResult
@@ -67,6 +67,7 @@ class Sleep:
         """
         with disk_space(self.home), Lease(self.home) as lease:
             history.reconcile(self.home, self.store, self.registry)
+            self.registry.verify(self.registry.serving(self.persona).name)  # damage must not become what is measured by
             night = self._resumed() or files.create(self.home, self._dusk())
             self.deadline = time.monotonic() + 60 * self.settings.night.max_minutes
             defect = self._until_verdict(night)
@@ -176,6 +177,7 @@ class Sleep:
     def _train(self, night: NightFolder) -> list[str]:
         trained = night.clear(files.TRAINED)
         scenes, earlier = self._scenes(night)
+        asked = _asked([*scenes, *earlier])
         with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
 
             def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -186,7 +188,7 @@ class Sleep:
 
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
-                [scene for scene in earlier if scene.split == "train"],
+                [scene for scene in earlier if scene.split == "train" and _said(scene) not in asked],
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
                 seed=night.number, deadline=self.deadline, on_step=on_step,
@@ -251,7 +253,7 @@ class Sleep:
             try:
                 if night.read(files.VERDICT)["verdict"] == "promoted":
                     self._promote(night, lease)
-            except NightError as error:
+            except (NightError, DamagedFile) as error:
                 if isinstance(error, LeaseHeld):
                     raise
                 self._write_verdict(night, gate.because("errored", f"{error.message} {error.hint}"))
@@ -264,19 +266,24 @@ class Sleep:
         history.clean(night)
 
     def _promote(self, night: NightFolder, lease: Lease) -> None:
-        """One atomic replacement of the registry's pointer. Done before a crash, it is only confirmed."""
+        """One atomic replacement of the registry's pointer. Done before a crash, it is only confirmed.
+
+        What is promoted is described as it was at dusk: the settings may be others since a crash.
+        """
         dusk, exam = night.read(files.SETTINGS), night.read(files.EXAM)
-        verdict = night.read(files.VERDICT)
+        verdict, identity = night.read(files.VERDICT), Identity(**night.read(files.BEFORE)["identity"])
+        if identity != self.rooms.identity():
+            raise NightError("The base model is another one than this night was examined on.", "Sleep again.")
         name = version_name(self.persona, night.number)
         if self.registry.serving(self.persona).name == name:
             staged = night.path / "promoted-before-the-crash"  # no such folder: the registry then only confirms
         else:
             staged = self.registry.stage(self.persona, night.number)
-            trained = night.path / files.TRAINED / f"{exam['fraction']:.2f}"
-            shutil.copytree(trained, staged, dirs_exist_ok=True)
-        identity = self.rooms.identity()
+            for name in night.files_of(f"{files.TRAINED}/{exam['fraction']:.2f}"):
+                shutil.copy(night.path / name, staged)  # one by one: a full disk then says so
         manifest = Manifest(
-            persona=self.persona, night=night.number, parent=dusk["parent"], preset=self.settings.learn.preset,
+            persona=self.persona, night=night.number, parent=dusk["parent"],
+            preset=dusk["settings"]["learn"]["preset"],
             base_hash=identity.base_hash, template_hash=identity.template_hash,
             lessons=tuple(row["lesson"] for row in verdict["lessons"]), settings=dusk["settings"],
             exam={"reasons": verdict["reasons"], "fraction": exam["fraction"], "retention": exam["after"]["retention"]},
@@ -328,8 +335,13 @@ def exam_of(home: Path, version: str) -> ExamResult | None:
 
 def separate(scenes: list[Scene], earlier: list[Scene]) -> list[Scene]:
     """The scenes without any training one that is an exam's question, tonight's or an earlier night's."""
-    asked = {_said(scene) for scene in [*scenes, *earlier] if scene.split == "exam"}
+    asked = _asked([*scenes, *earlier])
     return [scene for scene in scenes if scene.split == "exam" or _said(scene) not in asked]
+
+
+def _asked(scenes: Sequence[Scene]) -> set[str]:
+    """What the exam asks."""
+    return {_said(scene) for scene in scenes if scene.split == "exam"}
 
 
 def _said(scene: Scene) -> str:

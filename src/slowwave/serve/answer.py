@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jinja2 import TemplateError
 
-from slowwave.errors import DamagedFile, ServerError, UsageError
+from slowwave.errors import DamagedFile, ServerError, SlowwaveError, UsageError
 from slowwave.models.manifest import ADAPTER_WEIGHTS, read_manifest
 from slowwave.models.registry import Registry, ServingVersion
 from slowwave.serve.faults import Refused
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from slowwave.models.engine import Engine, Reply
 
 TOKENS = 512  # the longest answer where the client names no limit
+LOADED = 8  # versions in memory; one of preset `full` weighs as much as the base
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class LocalAnswerer:
 
     def __init__(self, engine: Engine, registry: Registry) -> None:
         self._engine, self._registry = engine, registry
-        self._loaded: dict[str, ServingVersion] = {}  # by persona; touched by the worker only
+        # By persona, the one that answered longest ago first. The worker alone touches it, between two answers.
+        self._loaded: dict[str, ServingVersion] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer")
 
     async def complete(self, chat: ChatRequest, persona: str) -> Whole:
@@ -158,18 +160,33 @@ class LocalAnswerer:
     def _load(self, persona: str) -> ServingVersion:
         """The version that the pointer names, in memory and proven to be its bytes. Raises DamagedFile."""
         version = self._registry.serving(persona)
-        loaded = self._loaded.get(persona)
-        if version == loaded or version.folder is None:
+        served = {name: version if name == persona else self._served(name) for name in self._loaded}
+        for name in [name for name, held in self._loaded.items() if held != served[name]]:
+            self._forget(name)
+        if version.folder is None:
+            return version
+        if persona in self._loaded:
+            self._loaded[persona] = self._loaded.pop(persona)  # to the end: it answers now
             return version
         self._registry.verify(version.name)
         if read_manifest(version.folder).files[ADAPTER_WEIGHTS] != version.sha256:
             raise DamagedFile(f"{version.name} is not what was promoted under that name.", "Run `slowwave undo`.")
-        if loaded is not None:
-            del self._loaded[persona]
-            self._engine.unload(loaded.name)
+        while len(self._loaded) >= LOADED:
+            self._forget(next(iter(self._loaded)))
         self._engine.load_adapter(version.folder)
         self._loaded[persona] = version
         return version
+
+    def _served(self, persona: str) -> ServingVersion | None:
+        """What answers for `persona`; None if that cannot be told, which is for its own next turn to say."""
+        try:
+            return self._registry.serving(persona)
+        except (SlowwaveError, OSError):
+            return None
+
+    def _forget(self, persona: str) -> None:
+        """Free the memory of a persona's version. Waits for the engine's lock, so it breaks no answer."""
+        self._engine.unload(self._loaded.pop(persona).name)
 
 
 def _named(pieces: Iterator[str | Reply]) -> Iterator[str | Reply]:

@@ -83,10 +83,15 @@ def told(error: Exception) -> Refused:
     if isinstance(error, SlowwaveError):
         refused = _named(error)
         if refused.status >= 500:
-            log.warning("%s", refused.message)
+            log.warning("%s", _one_line(refused.message))
         return refused
     log.error("An answer failed", exc_info=error)
     return _defect(error)
+
+
+def _one_line(text: str) -> str:
+    """Fit for a log that is read in a terminal: an upstream's words may hold escapes and forged lines."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _defect(error: Exception) -> Refused:

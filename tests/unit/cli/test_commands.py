@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from slowwave.cli import main as cli
+from slowwave.errors import DamagedFile
 from slowwave.experience.store import Store
 from slowwave.night.lessons import from_note
 from slowwave.records import Experience, Outcome, Salience
@@ -105,6 +107,60 @@ def test_learned_lesson_cannot_be_refused(slowwave: Any, store: Store) -> None:
     assert store.lesson(lesson.id).status == "learned"
 
 
+def test_what_is_learned_already_is_not_taught_anew(slowwave: Any, store: Store) -> None:
+    lesson = replace(from_note("My dog is called Biscuit.", "default"), status="learned", night=3, experiences=())
+    store.save_lesson(lesson)
+    code, out, _ = slowwave("teach", "My dog is called Biscuit.")
+    assert (code, "night 3 already" in out) == (0, True)
+    assert store.lesson(lesson.id) == lesson
+
+
+def test_learned_lesson_cannot_be_edited(slowwave: Any, store: Store) -> None:
+    lesson = replace(from_note("My dog is called Biscuit.", "default"), status="learned", night=1)
+    store.save_lesson(lesson)
+    code, _, err = slowwave("lessons", "edit", lesson.id, "--answer", "Your dog is Rex.")
+    assert (code, "slowwave teach" in err, "slowwave undo" in err) == (2, True, True)
+    assert store.lesson(lesson.id) == lesson
+
+
+@pytest.mark.parametrize(("before", "after"), [("unlearned", "proposed"), ("approved", "approved")])
+def test_edited_lesson_that_was_given_up_is_due_again(before: Any, after: str, slowwave: Any, store: Store) -> None:
+    lesson = replace(from_note("My dog is called Biscuit.", "default"), status=before)
+    store.save_lesson(lesson)
+    assert slowwave("lessons", "edit", lesson.id[:8], "--any-of", "Rex")[0] == 0
+    held = store.lesson(lesson.id)
+    assert (held.status, held.check.any_of) == (after, ("Rex",))
+
+
+def test_new_persona_is_told_once(slowwave: Any, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    good = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    (tmp_path / "in.jsonl").write_text(json.dumps(good))
+    monkeypatch.setattr("slowwave.cli._common.Session.engine", None)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    for verb in (("chat",), ("teach", "My dog is called Biscuit."), ("import", str(tmp_path / "in.jsonl"))):
+        persona = f"misspelt-{verb[0]}"
+        new, known, named, default = (
+            slowwave(*verb, *more)
+            for more in (
+                ("--persona", persona),
+                ("--persona", "default"),
+                ("--set", "night.persona=ann"),
+                (),
+            )
+        )
+        assert [done[0] for done in (new, known, named, default)] == [0, 0, 0, 0]
+        assert f"'{persona}' begins as a new persona. There is: " in new[2]
+        assert "default" in new[2]
+        assert not any("new persona" in done[2] for done in (known, named, default))
+    assert "misspelt-teach" in store.personas()
+    assert "new persona" not in slowwave("teach", "I like tea.", "--persona", "misspelt-teach")[2]
+
+
+def test_persona_that_cannot_be_is_refused_before_anything_is_told(slowwave: Any, store: Store) -> None:
+    code, _, err = slowwave("chat", "--persona", "../up")
+    assert (code, "is not a persona's name" in err, "begins" in err) == (2, True, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -146,6 +202,18 @@ def test_alone_it_says_what_comes_next(
     assert next_command() == "slowwave chat"
     slowwave("teach", "My dog is called Biscuit.")
     assert next_command() == "slowwave sleep"
+    store.set_status(store.lessons("default")[0].id, "unlearned")  # given up: another sleep would do nothing
+    assert next_command() == "slowwave chat"
+
+
+def test_doctor_cannot_be_made_to_steer_the_terminal(slowwave: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: Any) -> str:
+        raise DamagedFile("It says \x1b[2J.", "Mend \x1b[2J it.")
+
+    for check in ("python", "torch", "disk", "memory", "model", "embedder", "store", "versions", "sleep"):
+        monkeypatch.setattr(f"slowwave.cli.doctor._{check}", damaged)
+    code, out, _ = slowwave("doctor")
+    assert (code, "It says" in out, "Mend" in out, "\x1b[2J" in out) == (1, True, True, False)
 
 
 def test_first_night_refuses_a_home_with_a_life_of_its_own(slowwave: Any, store: Store, home: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from slowwave.cli import main as cli
 from slowwave.cli._common import Session
-from slowwave.errors import DamagedFile, ModelNotFound, OutOfSpace, SettingsError
+from slowwave.errors import DamagedFile, ImportFailed, ModelNotFound, OutOfSpace, SettingsError
 
 
 def run(error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -50,6 +50,25 @@ def test_what_a_user_can_mend_is_one_line_with_a_hint(
     first, second = said.splitlines()
     assert first.startswith("error: ")
     assert second.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportFailed("Its records have a\x1b]0;title\x07b,\nhint: rm.", "Try \x1b[2J another \x9b2J."),
+        PermissionError(errno.EACCES, "Permission denied", "/home/\x1b[2Jx\udcff"),
+        OSError(errno.ENOSPC, "No space left on device", "/home/\x1b[2Jx"),
+        KeyError("\x1b[2J"),
+    ],
+)
+def test_an_error_cannot_steer_the_terminal(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Session, "current_home", None)
+    _, said = run(error, monkeypatch, capsys)
+    assert all(sign.isprintable() or sign == "\n" for sign in said)
+    assert [line.partition(":")[0] for line in said.splitlines()][:2] == ["error", "hint"]
+    assert said.count("\nhint: ") == 1
 
 
 def test_a_defect_of_ours_is_logged_in_the_home(

@@ -162,6 +162,8 @@ def test_earlier_lessons_share_the_room_and_take_turns() -> None:
     assert one == draw_earlier(scenes[::-1], settings, seed=1)
     assert one != two
     assert len(draw_earlier(scenes, ExamSettings(earlier_questions=100), 0)) == 24  # three of each
+    few = draw_earlier(scenes, ExamSettings(earlier_questions=2), 0)  # no lesson is ever left out
+    assert sorted(scene.lesson or "" for scene in few) == [lesson.id for lesson in lessons]
 
 
 def test_the_reference_is_kept_and_measured_again_when_it_does_not_fit(tmp_path) -> None:

@@ -127,6 +127,14 @@ def test_a_full_disk_says_so_and_loses_nothing(tmp_path: Path) -> None:
         assert [one.id for one in store.experiences()] == ["a"]
 
 
+def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(mode=0o750)
+    for home in ("new", "mine"):
+        Store(tmp_path / home).close()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o750, "what was there already is its owner's to open"
+
+
 def test_a_place_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be opened"):

@@ -256,6 +256,25 @@ def test_the_statement_in_a_correction() -> None:
     assert statement("No!") == "No!"
 
 
+def test_what_is_amended_while_it_is_scored_stays_unscored(store: Store) -> None:
+    first = lived("q0 what", then="No, x.")
+    store.add_many([dataclasses.replace(first, id=id) for id in ("corrected", "went on", "same")])
+
+    class Slow(Fake):
+        """While the model is busy, the server hears what followed."""
+
+        def embed(self, texts: Sequence[str]) -> np.ndarray:
+            store.amend("corrected", outcome=Outcome(correction="x."))
+            store.amend("went on", outcome=first.outcome, messages=(*first.messages, {"role": "user", "content": "y"}))
+            return super().embed(texts)
+
+    assert score_unscored(store, "default", Slow(), Slow()) == 1
+    assert sorted(e.id for e in store.unscored("default")) == ["corrected", "went on"]
+    assert store.embeddings("default")[0] == ["same"]
+    assert score_unscored(store, "default", Fake(), Fake()) == 2
+    assert store.unscored("default") == []
+
+
 def test_scoring_the_store_is_resumable(store: Store) -> None:
     many = [dataclasses.replace(lived(f"q{i} what", then="No, x."), id=f"e{i:03d}") for i in range(BATCH + 5)]
     store.add_many(many)

@@ -1,5 +1,7 @@
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,6 +127,24 @@ def test_lessons(store: Store) -> None:
         store.save_lesson(lesson("l3", experiences=("nowhere",)))
     with pytest.raises(NotFound):
         store.lesson("l3")  # nothing of the failed one was kept
+
+
+def test_edits_of_one_lesson_at_once_are_all_kept(tmp_path: Path) -> None:
+    fields = ("note", "question", "answer", "cue", "applies", "not_applies")
+    with Store(tmp_path) as store:
+        store.save_lesson(lesson())
+        together = threading.Barrier(len(fields))
+
+        def edit(field: str) -> None:
+            for turn in range(10):
+                together.wait(10)
+                store.edit_lesson("l1", **{field: f"{field} {turn}"})
+                together.wait(10)
+                assert getattr(store.lesson("l1"), field) == f"{field} {turn}"
+
+        with ThreadPoolExecutor(len(fields)) as pool:
+            for done in [pool.submit(edit, field) for field in fields]:
+                done.result()
 
 
 def test_statistics_and_personas(store: Store) -> None:

@@ -10,6 +10,7 @@ from slowwave.errors import TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import encode
 from slowwave.learn.decision import Decision, collate_after
+from slowwave.learn.packing import pack_after
 from slowwave.learn.settings import preset
 from slowwave.learn.train import losses
 from slowwave.learn.weights import lora_config
@@ -39,6 +40,29 @@ def lora(model, dtype=torch.float64):
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=dtype) * 0.2
         parameter.requires_grad_(True)
     return own
+
+
+def on_a_gpu(masked, monkeypatch):
+    """Logits and gradients in float32, by the block-sparse kernels or by the mask that a CPU takes."""
+    device = torch.device("cuda")
+    model = llama(width=64).to(device)
+    contexts = contexts_of(model, SET)
+    own = lora(model, torch.float32)
+    for parameter in own.values():
+        parameter.data = parameter.data.to(device)
+    with monkeypatch.context() as patched:
+        if masked:
+            patched.setattr("slowwave.learn.decision.blocks", pack_after)
+        batch = collate_after(SET, contexts, device)
+    found = reply_logits(model, batch)
+    torch.nn.functional.cross_entropy(found, batch.targets_N, reduction="sum").backward()
+    return [found.detach(), *(parameter.grad for parameter in own.values())]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_kernels_of_a_gpu_attend_as_the_mask_does(monkeypatch):
+    for fast, plain in zip(on_a_gpu(False, monkeypatch), on_a_gpu(True, monkeypatch), strict=True):
+        assert float((fast - plain).norm() / plain.norm()) < 1e-4
 
 
 def contexts_of(model, items):

@@ -235,6 +235,15 @@ def test_a_full_night_after_an_adapter_forgets_nothing(model, saved):
     assert untouched(model, before)
 
 
+def test_an_adapter_does_not_go_on_from_less_than_what_is_served(tmp_path):
+    """A full night's folder holds a low-rank export too, which is another version."""
+    model, folder, _ = full_night(tmp_path)
+    before = tensors(model)
+    with pytest.raises(TrainingError, match="changed all parameters"):
+        night(model, "adapter", start=folder)
+    assert untouched(model, before)
+
+
 def test_targets_that_leave_out_what_was_learned_are_refused(model, saved):
     before = tensors(model)
     with pytest.raises(TrainingError, match=r"learn\.targets leaves out"):

@@ -12,10 +12,10 @@ from slowwave.learn.settings import preset
 WORDS = 128
 
 
-def llama(dtype=torch.float32, seed=0):
+def llama(dtype=torch.float32, seed=0, width=32):
     """The model as the engine holds it: in evaluation, nothing trainable. Large weights give it opinions."""
     config = LlamaConfig(
-        vocab_size=WORDS, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=WORDS, hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.2,
         dtype=dtype,
     )  # fmt: skip

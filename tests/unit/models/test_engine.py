@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from transformers import AddedToken, PreTrainedTokenizerFast
 from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageError
 from slowwave.learn import adapter as lora
 from slowwave.learn.train import train
-from slowwave.models.chat import prompt_ids, reply_ids, split_next
+from slowwave.models.chat import prompt_ids, reply_ids, split_next, turn_end
 from slowwave.models.engine import Engine, _pick
 from tests.unit.learn.tiny import LESSONS, answer, equal, llama, settings, tensors
 
@@ -20,20 +21,31 @@ TEMPLATE = (
 )
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    """One token a byte-like character, with the control tokens of ChatML."""
+def letters(template, eos="<|im_end|>", control=("<|im_start|>", "<|im_end|>")):
+    """A tokenizer of one token a byte-like character, and some control tokens."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
     letters = [chr(code) for code in range(32, 127)] + ["\n", "?"]
     fast = Tokenizer(models.WordLevel({letter: place for place, letter in enumerate(dict.fromkeys(letters))}, "?"))
     fast.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     fast.decoder = decoders.Fuse()
-    control = [AddedToken(text, special=True, normalized=False) for text in ("<|im_start|>", "<|im_end|>")]
-    fast.add_special_tokens(control)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=fast, eos_token="<|im_end|>", pad_token="<|im_end|>", chat_template=TEMPLATE
-    )
+    fast.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in control])
+    return PreTrainedTokenizerFast(tokenizer_object=fast, eos_token=eos, pad_token=eos, chat_template=template)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """With the control tokens of ChatML, whose end of a turn is eos."""
+    return letters(TEMPLATE)
+
+
+TURNS = TEMPLATE.replace("<|im_end|>", "<|end|>") + "{% if not add_generation_prompt %}<|endoftext|>{% endif %}"
+
+
+@pytest.fixture(scope="module")
+def turns():
+    """With an end of turn that is not eos, as in Phi-3: `<|end|>` closes a turn, `<|endoftext|>` the document."""
+    return letters(TURNS, "<|endoftext|>", ("<|im_start|>", "<|end|>", "<|endoftext|>"))
 
 
 def user(text):
@@ -72,6 +84,33 @@ def test_honest_text_is_left_alone(tokenizer):
 def test_a_reply_ends_with_the_end_of_turn(tokenizer):
     *letters, end = reply_ids(tokenizer, "Yes.")
     assert tokenizer.decode(letters) == "Yes." and end == tokenizer.eos_token_id
+
+
+def test_a_reply_ends_with_the_templates_end_of_turn_and_not_with_eos(turns):
+    end = turns.convert_tokens_to_ids("<|end|>")
+    assert end != turns.eos_token_id
+    assert reply_ids(turns, "Yes.")[-1] == turn_end(turns) == end
+    turn = prompt_ids(turns, [user("q")]) + reply_ids(turns, "Yes.")
+    context, _ = split_next(turns, [user("q"), bot("Yes.")], "x")
+    assert context[: len(turn)] == turn  # as the template writes it
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}",  # nothing special ends a turn
+        "{% for m in messages %}<|im_start|>{{ m.role | upper }}{% endfor %}",  # shows no content
+        "{{ raise_exception('A system message must come first') }}",
+    ],
+)
+def test_eos_ends_a_turn_where_the_template_says_nothing(template):
+    tokenizer = letters(template)
+    assert turn_end(tokenizer) == tokenizer.eos_token_id
+
+
+def test_a_model_without_any_end_is_refused():
+    with pytest.raises(UsageError, match="ends a turn"):
+        turn_end(letters("{% for m in messages %}{{ m.content }}{% endfor %}", None))
 
 
 def test_the_next_message_is_the_users_after_an_answer(tokenizer):
@@ -182,6 +221,28 @@ def test_an_unloaded_version_is_gone(engine, versions):
     assert engine.active is None
 
 
+def test_a_version_that_answers_elsewhere_is_unloaded_after_it(engine, versions):
+    name = engine.load_adapter(versions["full"])
+    begun, done = threading.Event(), threading.Event()
+    alone = {}
+
+    def answering():
+        with engine.using(name):
+            alone["before"] = answer(engine.model)
+            begun.set()
+            done.wait(0.2)  # it cannot be unloaded meanwhile
+            alone["after"], alone["gone"] = answer(engine.model), done.is_set()
+
+    thread = threading.Thread(target=answering)
+    thread.start()
+    begun.wait()
+    engine.unload(name)
+    done.set()
+    thread.join()
+    assert torch.equal(alone["before"], alone["after"]) and not alone["gone"]
+    assert not engine.has(name)
+
+
 @pytest.mark.parametrize("key", ["base_hash", "template_hash"])
 def test_a_version_of_another_base_is_refused(engine, versions, tmp_path, key):
     facts = json.loads((versions["adapter"] / "manifest.json").read_text())
@@ -227,6 +288,37 @@ def test_an_answer_never_outgrows_the_model(engine):
     *_, streamed = engine.stream(chat, max_new_tokens=500)
     for found in (reply, streamed):
         assert found.prompt_tokens == prompt and (found.finish == "stop" or found.tokens == 64 - prompt)
+
+
+def scripted(monkeypatch, model, tokens):
+    """Let `model` say `tokens`, one a step, whatever it reads; then the last one again and again."""
+    left, forward = list(tokens), model.forward
+
+    def says(*args, **kwargs):
+        out = forward(*args, **kwargs)
+        out.logits.zero_()[..., left.pop(0) if len(left) > 1 else left[0]] = 1.0
+        return out
+
+    monkeypatch.setattr(model, "forward", says)
+
+
+@pytest.mark.parametrize("way", ["stream", "generate"])
+@pytest.mark.parametrize("end", ["<|end|>", "<|endoftext|>", "~", "^", None])
+@pytest.mark.parametrize("own", ["~", ["~", "^"]])
+def test_an_answer_ends_at_the_turns_end_at_eos_and_where_the_model_says(turns, monkeypatch, way, end, own):
+    model, place = llama(), turns.convert_tokens_to_ids
+    model.generation_config.eos_token_id = place(own)
+    engine = Engine(model, turns, "base")
+    ends = end is not None and (end != "^" or "^" in own)
+    scripted(monkeypatch, model, place([*"Yes", *([end] if end else []), "a"]))
+    if way == "stream":
+        *pieces, reply = engine.stream([user("q")], max_new_tokens=6)
+        assert "".join(pieces) == reply.text
+    else:
+        [[reply]] = engine.generate([[user("q")]], max_new_tokens=6)
+    more = "^aa" if end == "^" else "aaa"
+    wanted = ("Yes", 4, "stop") if ends else (f"Yes{more}", 6, "length")
+    assert (reply.text, reply.tokens, reply.finish) == wanted
 
 
 def test_scores_are_the_models_own(engine):

@@ -69,6 +69,21 @@ def test_publish_never_replaces(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["final"]
 
 
+def test_two_may_remove_the_same_grave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull clears away what the dead left, and cannot tell it from what another pull is just removing."""
+    remove = files.shutil.rmtree
+
+    def overtaken(grave: Path) -> None:
+        os.rename(grave, tmp_path / "theirs")
+        remove(grave)
+
+    (tmp_path / "old").mkdir()
+    monkeypatch.setattr(files.shutil, "rmtree", overtaken)
+    files.discard(tmp_path / "old")
+    assert os.listdir(tmp_path) == ["theirs"]
+    monkeypatch.undo()
+
+
 def _count(folder: Path) -> None:
     for _ in range(50):
         with files.locked(folder / "lock"):

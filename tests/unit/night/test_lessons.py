@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from slowwave.errors import UsageError
 from slowwave.exam.match import passes
-from slowwave.night.lessons import extract, from_note, key_phrases
+from slowwave.night.lessons import MOST, extract, from_note, key_phrases, too_long
 from slowwave.records import Experience, Lesson, Outcome
 
 SISTER = ("What is my sister's name?", "Your sister's name is Elena.")
@@ -237,3 +238,28 @@ def test_what_the_user_says_is_made_up_is_not_known(question: str, follow_up: st
     lesson = extract(Experience("e", "default", "user:ann", "2026-01-01T00:00:00Z", turns, authority="user"))
     assert lesson is not None
     assert (lesson.kind, lesson.answer) == ("unknown", answer)
+
+
+AHOY = ('When I say "Ahoy", begin your answer with "Aye aye!".', "I will.")
+
+
+def test_an_old_rule_does_not_swallow_a_later_correction() -> None:
+    lesson = taught(*AHOY, "What is my dog called?", "Rex.", correction="Your dog is called Biscuit.")
+    assert (lesson.kind, lesson.question) == ("answer", "What is my dog called?")
+    lesson = taught(*AHOY, "What is my dog called?", "Rex.", "No, my dog is called Biscuit.")
+    assert (lesson.kind, lesson.answer) == ("answer", "Your dog is called Biscuit.")
+
+
+def test_an_old_rule_is_the_lesson_where_it_was_broken_or_nothing_else_was_said() -> None:
+    for turns, fields in [
+        ((*AHOY, "Ahoy! How deep is the sea?", "It is deep."), {"correction": "Aye aye! It is deep."}),
+        ((*AHOY, "How deep is the sea?", "It is deep."), {}),
+    ]:
+        assert taught(*turns, **fields).kind == "cue"
+
+
+def test_what_is_too_long_for_a_prompt_is_told() -> None:
+    assert too_long(taught("Why? " * MOST, "Because.", correction="I don't know why."))
+    assert not too_long(taught("Why?", "Because.", correction="I don't know why."))
+    with pytest.raises(UsageError, match="2000 characters"):
+        from_note("My dog is called Biscuit. " * 100, "default")

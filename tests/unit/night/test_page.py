@@ -49,6 +49,11 @@ def test_the_terminal_obeys_nothing_that_was_said(tmp_path, store):
     assert "\x1b" not in text and "[bold]$x_{$" in text
 
 
+def test_it_says_what_training_took(tmp_path, store):
+    store.add(correction(1))
+    assert "Trained: 3 steps in 0 s; the version takes 0.0 MB" in printed(slept(tmp_path, store))
+
+
 def test_it_says_what_was_not_learned_and_how_to_undo(tmp_path, store):
     class Half(CheapRooms):
         def train(self, scenes, earlier, **options):

@@ -51,6 +51,7 @@ class EchoEngine:
         return self.loaded[-1]
 
     def unload(self, name: str) -> None:
+        assert name != self.active, "it is answering"
         self.loaded.remove(name)
 
     @contextmanager

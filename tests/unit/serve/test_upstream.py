@@ -247,6 +247,16 @@ def test_statuses_of_the_upstream(forwarding, status, seen):
     alive_with_nothing_recorded(served)
 
 
+def test_what_an_upstream_says_of_its_failure_is_logged_on_one_harmless_line(forwarding, caplog):
+    served, fake = forwarding
+    said = "\x1b]0;owned\x07\x1b[2J\x9b31m gr\xfcn\nWARNING forged \u202e"
+    fake.status, fake.reply = 500, json.dumps({"error": {"message": said}}).encode()
+    with pytest.raises(openai.InternalServerError):
+        create(served, stream=False)
+    [logged] = [entry.getMessage() for entry in caplog.records if entry.name.startswith("slowwave")]
+    assert logged.isprintable() and "gr\xfcn WARNING forged" in logged
+
+
 def test_a_client_that_leaves_makes_the_upstream_stop(serve, fake):
     fake.reply, fake.pause = chunk("word") * 500, 0.01
     served = serve(UpstreamAnswerer(fake.url))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
 
 from slowwave.models.manifest import Manifest
 from slowwave.models.registry import Registry
+from slowwave.serve import answer
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -22,9 +24,9 @@ def promote(registry: Registry, night: int, parent: str, persona: str = "default
 
 
 def ask(served, **headers):
-    answer = served.client(**headers).chat.completions.with_raw_response.create(model="slowwave", messages=HELLO)
-    completion = answer.parse()
-    assert answer.headers["x-slowwave-adapter"] == completion.model
+    raw = served.client(**headers).chat.completions.with_raw_response.create(model="slowwave", messages=HELLO)
+    completion = raw.parse()
+    assert raw.headers["x-slowwave-adapter"] == completion.model
     return completion
 
 
@@ -34,11 +36,11 @@ def test_a_promotion_and_an_undo_are_served_without_a_restart(serve, registry, s
     parent = "default@base"
     for night in (1, 2):
         parent = promote(registry, night, parent)
-        answer = ask(served)
-        assert answer.model == f"default@n000{night}"
-        assert answer.choices[0].message.content == f"default@n000{night}: hello"
-        assert answer.system_fingerprint == f"sha256:{registry.serving('default').sha256}"
-        assert served.engine.loaded == [answer.model]  # the version before it is no longer in memory
+        said = ask(served)
+        assert said.model == f"default@n000{night}"
+        assert said.choices[0].message.content == f"default@n000{night}: hello"
+        assert said.system_fingerprint == f"sha256:{registry.serving('default').sha256}"
+        assert served.engine.loaded == [said.model]  # the version before it is no longer in memory
     assert [model.id for model in served.client().models.list()][-1] == "default@n0002"
     registry.undo("default")
     assert ask(served).model == "default@n0001"
@@ -77,3 +79,64 @@ def test_a_damaged_version_is_not_served_and_nothing_else_in_its_place(serve, re
         assert caught.value.status_code == 503
         assert caught.value.code == "version_unusable"
     assert served.engine.asked == []
+
+
+def test_a_version_that_was_undone_leaves_memory(serve, registry, store):
+    store.add_persona("mira")
+    promote(registry, 1, "default@base")
+    promote(registry, 2, "mira@base", "mira")
+    served = serve()
+    ask(served)
+    ask(served, **{"x-slowwave-persona": "mira"})
+    assert served.engine.loaded == ["default@n0001", "mira@n0002"]
+    registry.undo("mira")
+    ask(served)  # whoever asks
+    assert served.engine.loaded == ["default@n0001"]
+    registry.undo("default")
+    assert ask(served).model == "default@base"
+    assert served.engine.loaded == []
+
+
+def test_damage_to_another_persona_stops_nobody(serve, registry, store):
+    store.add_persona("mira")
+    promote(registry, 1, "default@base")
+    promote(registry, 2, "mira@base", "mira")
+    served = serve()
+    ask(served, **{"x-slowwave-persona": "mira"})
+    (registry.home / "personas" / "mira" / "serving.json").write_text("{")
+    assert ask(served).model == "default@n0001"
+    assert served.engine.loaded == ["default@n0001"]
+
+
+def test_so_many_versions_stay_in_memory_and_the_longest_silent_one_goes(serve, registry, store, monkeypatch):
+    monkeypatch.setattr(answer, "LOADED", 3)
+    for night, name in enumerate(("p0", "p1", "p2", "p3"), start=1):
+        store.add_persona(name)
+        promote(registry, night, f"{name}@base", name)
+    served = serve()
+    for name in ("p0", "p1", "p2", "p0", "p3"):
+        assert ask(served, **{"x-slowwave-persona": name}).model.startswith(f"{name}@n")
+    assert sorted(served.engine.loaded) == ["p0@n0001", "p2@n0003", "p3@n0004"]
+    assert ask(served, **{"x-slowwave-persona": "p1"}).model == "p1@n0002"  # comes back when it is asked
+    assert len(served.engine.loaded) == 3
+
+
+def test_a_version_that_is_answering_stays_until_it_is_done(serve, registry, store, monkeypatch):
+    monkeypatch.setattr(answer, "LOADED", 1)
+    store.add_persona("mira")
+    promote(registry, 1, "default@base")
+    promote(registry, 2, "mira@base", "mira")
+    served = serve()
+    served.engine.delay = 0.01
+    long = [{"role": "user", "content": "word " * 40}]
+    with (
+        ThreadPoolExecutor() as pool,
+        served.client().chat.completions.create(model="slowwave", messages=long, stream=True) as stream,
+    ):
+        chunks = iter(stream)
+        first = next(chunks)
+        meanwhile = pool.submit(ask, served, **{"x-slowwave-persona": "mira"})
+        words = "".join(chunk.choices[0].delta.content or "" for chunk in [first, *chunks])
+    assert words == "default@n0001: " + " ".join(["word"] * 40)
+    assert meanwhile.result().model == "mira@n0002"
+    assert served.engine.loaded == ["mira@n0002"]
