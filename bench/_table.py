@@ -33,10 +33,11 @@ class Row:
         return self.value <= self.floor if self.at_most else self.value >= self.floor
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """The parser with the options that every script takes."""
+def arguments(description: str, seeds: bool = True) -> argparse.ArgumentParser:
+    """The parser with the options that every script takes; `--seeds` where there is chance in what it measures."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="independent repetitions (default 3)")
+    if seeds:
+        parser.add_argument("--seeds", type=int, default=3, help="independent repetitions (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--smoke", action="store_true", help="smallest sizes, to see that it runs")
     return parser

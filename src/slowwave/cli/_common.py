@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from slowwave.plain import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -148,11 +150,6 @@ def print_json(data: dict[str, Any]) -> None:
     """One JSON object on standard output. NaN is not JSON and has no business in a result."""
     sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str) + "\n")
     sys.stdout.flush()
-
-
-def printable(text: str) -> str:
-    """Text that somebody said, without the control characters that a terminal would obey."""
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
 def out() -> Console:

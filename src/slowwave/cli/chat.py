@@ -7,7 +7,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err, printable
+from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err
+from slowwave.plain import printable
 
 if TYPE_CHECKING:
     from slowwave.records import Experience, Message

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, Session, SetOption, printable
+from slowwave.cli._common import HomeOption, JsonOption, Session, SetOption
 from slowwave.errors import DamagedFile, SlowwaveError, StoreError
+from slowwave.plain import printable
 
 DISK = 2e9  # bytes: the default model in safetensors, a wheel while it is unpacked, a few dozen nights
 MEMORY = 4e9  # bytes: a night of the default model on a CPU

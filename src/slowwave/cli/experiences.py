@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, printable
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption
 from slowwave.cli._progress import phases
+from slowwave.plain import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import JsonOption, Session, SetOption, err, printable
+from slowwave.cli._common import JsonOption, Session, SetOption, err
 from slowwave.cli._progress import phases
 from slowwave.cli.ask import answer_all
 from slowwave.cli.experiences import in_force, score, table
 from slowwave.cli.sleep import sleep_once
+from slowwave.plain import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, printable
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption
 from slowwave.cli.experiences import score
+from slowwave.plain import printable
 
 if TYPE_CHECKING:
     from slowwave.records import Lesson, LessonStatus
@@ -67,6 +68,7 @@ def edit(
     import dataclasses
 
     from slowwave.errors import UsageError
+    from slowwave.night.lessons import MOST, too_long
 
     session = Session(home, as_json=as_json)
     changes: dict[str, Any] = {"note": note, "question": question, "answer": answer}
@@ -85,6 +87,8 @@ def edit(
         changes["status"] = "proposed"
     if any_of:
         changes["check"] = dataclasses.replace(lesson.check, any_of=tuple(any_of))
+    if too_long(dataclasses.replace(lesson, **changes)):
+        raise UsageError(f"A lesson's texts have {MOST} characters at most.", "Split it: slowwave teach NOTE")
     _print(session, session.store.edit_lesson(lesson.id, **changes))
 
 

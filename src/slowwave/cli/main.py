@@ -31,8 +31,9 @@ from slowwave.cli import (
     teach,
     undo,
 )
-from slowwave.cli._common import HomeOption, JsonOption, Session, printable, quiet_libraries
+from slowwave.cli._common import HomeOption, JsonOption, Session, quiet_libraries
 from slowwave.errors import SlowwaveError, UsageError
+from slowwave.plain import printable
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # torch says so in a RuntimeError, on GPU and on CPU
 
@@ -100,7 +101,7 @@ def _told(error: Exception) -> int:
 
 def _said(message: str, hint: str, status: int = 1) -> int:
     """Every error leaves through here: it may quote a file or a server, whose control characters a terminal obeys."""
-    typer.echo(printable(f"error: {message}").replace("\n", " "), err=True)
+    typer.echo(printable(f"error: {message}", keep=""), err=True)
     if hint:
         typer.echo(printable(f"hint: {hint}"), err=True)
     return status

@@ -27,11 +27,6 @@ class Context:
     tokens: tuple[int, ...]
     layers: tuple[tuple[Tensor, Tensor], ...]
 
-    @property
-    def bytes(self) -> int:
-        """Memory of the keys and values."""
-        return sum(tensor.nbytes for pair in self.layers for tensor in pair)
-
 
 @torch.no_grad()
 def encode(model: Any, tokens: Sequence[int]) -> Context:

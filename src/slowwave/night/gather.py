@@ -91,8 +91,8 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
 def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:
     """The learned lessons that no later one contradicts: of two answers to one question the newer is the lesson.
 
-    The older is neither rehearsed nor examined, as it would be held against the newer. If the newer is undone or
-    refused, the older counts again.
+    The older is neither rehearsed nor examined, as it would be held against the newer. If the newer is undone, the
+    older counts again.
     """
     newest = {_asks(lesson): lesson for lesson in sorted(learned, key=lambda lesson: lesson.night or 0)}
     newest |= {_asks(lesson): lesson for lesson in due}

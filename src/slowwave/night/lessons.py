@@ -80,8 +80,7 @@ def too_long(lesson: Lesson) -> bool:
 
 def _rule(experience: Experience, salience: float) -> tuple[Lesson | None, bool]:
     """The last rule that was laid down, and whether what was asked last is newer and shows no cue of it."""
-    users = [i for i, m in enumerate(experience.messages) if m["role"] == "user"]
-    answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
+    users, answers = _places(experience, "user"), _places(experience, "assistant")
     said = [experience.messages[i]["content"] for i in users]
     last = sum(i < answers[-1] for i in users) - 1 if answers else len(said) - 1  # of what was said: the last question
     wanted = experience.outcome.correction
@@ -98,8 +97,7 @@ def _rule(experience: Experience, salience: float) -> tuple[Lesson | None, bool]
 
 def _answer(experience: Experience, salience: float) -> Lesson | None:
     """The answer that the last question should have had."""
-    users = [i for i, m in enumerate(experience.messages) if m["role"] == "user"]
-    answers = [i for i, m in enumerate(experience.messages) if m["role"] == "assistant"]
+    users, answers = _places(experience, "user"), _places(experience, "assistant")
     if not answers:
         return None
     last = answers[-1]
@@ -126,6 +124,10 @@ def _answer(experience: Experience, salience: float) -> Lesson | None:
         authority=experience.authority,
         salience=salience,
     )
+
+
+def _places(experience: Experience, role: str) -> list[int]:
+    return [place for place, message in enumerate(experience.messages) if message["role"] == role]
 
 
 _MADE_UP = re.compile(

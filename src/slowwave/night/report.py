@@ -10,6 +10,7 @@ from rich.text import Text
 from slowwave.night import folder as files
 from slowwave.night.history import NightSummary
 from slowwave.night.morning import Morning, morning
+from slowwave.plain import printable
 
 _CHOSEN = 8  # experiences listed; the page lists more
 
@@ -103,4 +104,4 @@ def _table(title: str) -> Table:
 
 def said(text: str, style: str = "") -> Text:
     """What somebody said, as plain text: no markup, and no control characters that a terminal would obey."""
-    return Text("".join(c if c.isprintable() or c == "\n" else " " for c in text), style=style)
+    return Text(printable(text), style=style)

@@ -279,8 +279,8 @@ class Sleep:
             staged = night.path / "promoted-before-the-crash"  # no such folder: the registry then only confirms
         else:
             staged = self.registry.stage(self.persona, night.number)
-            for name in night.files_of(f"{files.TRAINED}/{exam['fraction']:.2f}"):
-                shutil.copy(night.path / name, staged)  # one by one: a full disk then says so
+            for file in night.files_of(f"{files.TRAINED}/{exam['fraction']:.2f}"):
+                shutil.copy(night.path / file, staged)  # one by one: a full disk then says so
         manifest = Manifest(
             persona=self.persona, night=night.number, parent=dusk["parent"],
             preset=dusk["settings"]["learn"]["preset"],

@@ -17,6 +17,7 @@ from slowwave.errors import (
     UpstreamError,
     UsageError,
 )
+from slowwave.plain import printable
 from slowwave.serve.wire import Json
 
 log = logging.getLogger(__name__)
@@ -83,15 +84,10 @@ def told(error: Exception) -> Refused:
     if isinstance(error, SlowwaveError):
         refused = _named(error)
         if refused.status >= 500:
-            log.warning("%s", _one_line(refused.message))
+            log.warning("%s", printable(refused.message, keep=""))  # an upstream's words may hold forged lines
         return refused
     log.error("An answer failed", exc_info=error)
     return _defect(error)
-
-
-def _one_line(text: str) -> str:
-    """Fit for a log that is read in a terminal: an upstream's words may hold escapes and forged lines."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _defect(error: Exception) -> Refused:

@@ -107,6 +107,14 @@ def test_learned_lesson_cannot_be_refused(slowwave: Any, store: Store) -> None:
     assert store.lesson(lesson.id).status == "learned"
 
 
+def test_a_lesson_cannot_be_edited_into_one_that_no_night_takes(slowwave: Any, store: Store) -> None:
+    lesson = from_note("My dog is called Biscuit.", "default")
+    store.save_lesson(lesson)
+    code, _, err = slowwave("lessons", "edit", lesson.id, "--answer", "very " * 500)
+    assert (code, "2000 characters" in err) == (2, True)
+    assert store.lesson(lesson.id) == lesson
+
+
 def test_what_is_learned_already_is_not_taught_anew(slowwave: Any, store: Store) -> None:
     lesson = replace(from_note("My dog is called Biscuit.", "default"), status="learned", night=3, experiences=())
     store.save_lesson(lesson)

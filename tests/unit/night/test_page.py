@@ -7,19 +7,12 @@ import re
 import pytest
 from rich.console import Console
 
-from slowwave.experience.store import Store
 from slowwave.night import history
 from slowwave.night.report import report
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, slept, worse
 
 HOSTILE = "<script>alert(1)</script> [bold]$x_{$ \x1b[31m <img src=http://evil.example/x>"
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path) as store:
-        yield store
 
 
 def printed(night):

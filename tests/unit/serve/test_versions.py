@@ -81,11 +81,16 @@ def test_a_damaged_version_is_not_served_and_nothing_else_in_its_place(serve, re
     assert served.engine.asked == []
 
 
-def test_a_version_that_was_undone_leaves_memory(serve, registry, store):
+@pytest.fixture
+def served(serve, registry, store):
+    """A server of two personas, each with a version of its own."""
     store.add_persona("mira")
     promote(registry, 1, "default@base")
     promote(registry, 2, "mira@base", "mira")
-    served = serve()
+    return serve()
+
+
+def test_a_version_that_was_undone_leaves_memory(served, registry):
     ask(served)
     ask(served, **{"x-slowwave-persona": "mira"})
     assert served.engine.loaded == ["default@n0001", "mira@n0002"]
@@ -97,11 +102,7 @@ def test_a_version_that_was_undone_leaves_memory(serve, registry, store):
     assert served.engine.loaded == []
 
 
-def test_damage_to_another_persona_stops_nobody(serve, registry, store):
-    store.add_persona("mira")
-    promote(registry, 1, "default@base")
-    promote(registry, 2, "mira@base", "mira")
-    served = serve()
+def test_damage_to_another_persona_stops_nobody(served, registry):
     ask(served, **{"x-slowwave-persona": "mira"})
     (registry.home / "personas" / "mira" / "serving.json").write_text("{")
     assert ask(served).model == "default@n0001"
@@ -121,12 +122,8 @@ def test_so_many_versions_stay_in_memory_and_the_longest_silent_one_goes(serve, 
     assert len(served.engine.loaded) == 3
 
 
-def test_a_version_that_is_answering_stays_until_it_is_done(serve, registry, store, monkeypatch):
+def test_a_version_that_is_answering_stays_until_it_is_done(served, registry, monkeypatch):
     monkeypatch.setattr(answer, "LOADED", 1)
-    store.add_persona("mira")
-    promote(registry, 1, "default@base")
-    promote(registry, 2, "mira@base", "mira")
-    served = serve()
     served.engine.delay = 0.01
     long = [{"role": "user", "content": "word " * 40}]
     with (

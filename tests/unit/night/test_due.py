@@ -1,0 +1,109 @@
+"""Which lessons a night takes, which it holds, and which it gives up."""
+
+from dataclasses import replace
+
+from slowwave.models.registry import Registry
+from slowwave.night import history
+from slowwave.night.folder import find
+from slowwave.records import Outcome
+from tests.unit.night.cheap import CheapRooms, correction, slept, worse
+
+
+def test_what_the_assistant_or_nobody_said_is_never_learned(tmp_path, store):
+    store.add_many(
+        [correction(1, source="assistant"), correction(2, source="unknown"), correction(3, source="tool:web")]
+    )
+    night = slept(tmp_path, store)
+    assert night.verdict == "skipped"
+    assert {row["why"] for row in find(tmp_path, 1).read("lessons.json")["came_in"]} == {
+        "assistant may not teach", "unknown may not teach", "tool may not teach"
+    }  # fmt: skip
+
+
+def test_what_may_no_longer_teach_is_not_rehearsed(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    store.add(correction(2, source="tool:web"))
+    night = slept(tmp_path, store, permitted=("tool",))
+    assert night.verdict == "promoted" and len(night.lessons) == 1
+    assert find(tmp_path, 2).read("lessons.json")["earlier"] == []
+    assert find(tmp_path, 2).read("exam.json")["after"]["earlier"] == []
+
+
+def test_a_lesson_that_does_not_stick_is_told_and_given_up_after_some_nights(tmp_path, store):
+    store.add(correction(1))
+    for _ in range(2):
+        night = slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+        assert night.verdict == "rejected" and night.lessons[0]["outcome"] == "not learned"
+    assert store.lessons("default")[0].status == "unlearned"
+    assert slept(tmp_path, store, attempts=2).verdict == "skipped"
+    assert Registry(tmp_path).serving("default").name == "default@base"
+
+
+def test_the_newer_of_two_answers_to_one_question_is_the_lesson(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    changed = correction(1)
+    messages = (*changed.messages, {"role": "user", "content": "It has changed."})
+    store.add(replace(changed, id="later", messages=messages, outcome=Outcome(-1, "The code is Heron9.")))
+    assert slept(tmp_path, store).verdict == "promoted"
+    assert find(tmp_path, 2).read("lessons.json")["earlier"] == []  # it would be held against the new answer
+    store.add(correction(3))
+    assert slept(tmp_path, store).verdict == "promoted"
+    assert [row["answer"] for row in find(tmp_path, 3).read("lessons.json")["earlier"]] == ["The code is Heron9."]
+    history.undo(tmp_path, store, "default", 2)
+    store.add(correction(4))
+    slept(tmp_path, store)
+    assert [row["answer"] for row in find(tmp_path, 4).read("lessons.json")["earlier"]] == ["The code is Walrus1."]
+
+
+def test_nights_that_one_lesson_spoils_do_not_go_on_for_ever(tmp_path, store):
+    store.add(correction(1))
+    for _ in range(4):
+        night = slept(tmp_path, store, CheapRooms(retention=worse(drift=9.0)), attempts=2)
+        assert (night.verdict, night.lessons[0]["outcome"]) == ("rejected", "learned")
+    assert store.lessons("default")[0].status == "unlearned"
+
+
+def test_a_lesson_that_was_given_up_is_due_again_once_a_person_approves_it(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=1)
+    [lesson] = store.lessons("default")
+    assert lesson.status == "unlearned"
+    store.set_status(lesson.id, "approved")
+    assert slept(tmp_path, store, attempts=1).verdict == "promoted"
+
+
+def test_what_is_edited_while_a_night_learns_it_is_still_due(tmp_path, store):
+    class Edited(CheapRooms):
+        def train(self, *args, **options):
+            store.edit_lesson(store.lessons("default")[0].id, answer="The code is Heron1.")
+            return super().train(*args, **options)
+
+    store.add(correction(1))
+    assert slept(tmp_path, store, Edited()).verdict == "promoted"
+    assert store.lessons("default")[0].status == "proposed"
+
+
+def test_a_lesson_that_is_too_long_is_told_and_spoils_no_night(tmp_path, store):
+    store.add(correction(1))
+    store.add(replace(correction(2), outcome=Outcome(-1, "It is " + "very " * 1000 + "long.")))
+    night = slept(tmp_path, store)
+    assert night.verdict == "promoted" and len(night.lessons) == 1
+    assert any("too long" in row["why"] for row in find(tmp_path, 1).read("lessons.json")["came_in"])
+
+
+def test_an_edited_lesson_gets_new_attempts(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+    store.edit_lesson(store.lessons("default")[0].id, answer="The code is Heron1.")
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+    assert store.lessons("default")[0].status == "proposed"
+
+
+def test_approval_can_be_demanded(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store, require_approval=True)
+    assert night.verdict == "skipped" and "approval" in night.reasons[0]["text"]
+    store.set_status(store.lessons("default")[0].id, "approved")
+    assert slept(tmp_path, store, require_approval=True).verdict == "promoted"
