@@ -23,7 +23,7 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem }
 img { max-width: 100%; display: block; margin: .6rem 0 }
 table { border-collapse: collapse; width: 100% } .asked { table-layout: fixed }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere }
+  overflow-wrap: anywhere } .source { overflow-wrap: break-word }
 th { font-weight: 600; color: var(--soft); font-size: .85rem }
 .tag { border-radius: .3rem; padding: .05rem .45rem; font-size: .85rem; color: #fff; background: var(--good);
   white-space: nowrap }
@@ -80,7 +80,8 @@ def _came_in(m: Morning) -> str:
     if not m.came_in:
         return ""
     rows = "".join(
-        f"<tr><td>{row['salience']['total']:.2f}</td><td>{escape(row['text'])}</td><td>{escape(row['source'])}</td>"
+        f"<tr><td>{row['salience']['total']:.2f}</td><td>{escape(row['text'])}</td>"
+        f"<td class=source>{escape(row['source'])}</td>"
         f"<td>{'<b>became a lesson</b>' if row['chosen'] else escape(row['why'])}</td></tr>" for row in m.came_in
     )  # fmt: skip
     image = _image(plots.salience(m), "Salience of what came in and of what became a lesson")
