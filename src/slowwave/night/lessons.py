@@ -42,6 +42,7 @@ DENIALS = tuple(
 )
 _QUESTIONS = [
     (r"call me (?P<y>(?-i:[A-Z])[\w' -]*)", "What is my name?"),
+    (rf"{_MINE} (?:called|named) (?P<y>.+)", "What {v} {whose} {x} called?"),
     (rf"{_MINE} (?P<y>{_TIME}.*)", "When {v} {whose} {x}?"),
     (rf"{_MINE} (?P<y>{_PLACE}.+)", "Where {v} {whose} {x}?"),
     (rf"(?:my|your|our) (?P<x>(?:\w+ )?{_PERSON}) (?P<v>is|was) (?P<y>(?-i:[A-Z]).+)", "Who {v} {whose} {x}?"),

@@ -182,6 +182,8 @@ def test_key_phrases(question: str, answer: str, phrases: tuple[str, ...]) -> No
         ("Your name is Mira", "What is your name?", "My name is Mira."),
         ("my sister's name is Ilse", "What is my sister's name?", "Your sister's name is Ilse."),
         ("No, my sister's name is Ilse.", "What is my sister's name?", "Your sister's name is Ilse."),
+        ("My dog is called Biscuit.", "What is my dog called?", "Your dog is called Biscuit."),
+        ("Our cats are named Salt and Pepper", "What are our cats called?", "Your cats are named Salt and Pepper."),
         ("Call me Ann.", "What is my name?", "Your name is Ann."),
         ("My dentist is Dr. Okafor", "Who is my dentist?", "Your dentist is Dr. Okafor."),
         ("My sister is a nurse", "What is my sister?", "Your sister is a nurse."),
