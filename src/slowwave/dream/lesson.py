@@ -99,9 +99,13 @@ class LessonDreamer:
         somebody = minimal.somebody_else(question)
         something = [*minimal.something_else(question, rng), *minimal.another_time(question)]
         matters = minimal.another_matter(question, rng)
-        pools = (
-            [somebody[i] for i in rng.permutation(len(somebody))],
-            [something[i] for i in rng.permutation(len(something))],
+        somebodies = [somebody[i] for i in rng.permutation(len(somebody))]
+        somethings = [something[i] for i in rng.permutation(len(something))]
+        pools = (  # the smallest changes twice: they are what a lesson is most easily taken for
+            somebodies[::2],
+            somebodies[1::2],
+            somethings[::2],
+            somethings[1::2],
             matters[:3],
             near.nearest(question, self.embedder, self.bank_ND),
             near.in_general(lesson),

@@ -8,9 +8,10 @@ import re
 
 import numpy as np
 
+from slowwave.dream import reword
 from slowwave.exam.match import normalise
 
-_OTHERS = ("your cousin", "the mayor", "Anna", "my friend's boss", "the people next door", "your owner")
+_OTHERS = ("your cousin", "the mayor", "Anna", "my friend's boss", "the people next door", "your maker")
 _RELATIONS = tuple(
     f"my {relation}"
     for relation in (
@@ -18,6 +19,10 @@ _RELATIONS = tuple(
         "boss", "uncle", "aunt", "daughter", "son", "sister", "brother", "nephew", "niece", "teacher", "cousin",
     )
 )  # fmt: skip
+_FAMILY = frozenset(
+    "sister brother mother father mum dad wife husband son daughter aunt uncle cousin niece nephew grandmother"
+    " grandfather family parents children".split()
+)
 # What people call their own, by sort; a question about one is turned to others of its sort; the last is for all else.
 _SORTS = (
     tuple(
@@ -77,11 +82,11 @@ _LITTLE = frozenset(
 
 def somebody_else(question: str) -> list[str]:
     """The question turned to other people: "my sister's name" becomes "my neighbour's sister's name"."""
-    out = [
-        text
-        for person in (*_OTHERS, *_RELATIONS)
-        if person.removeprefix("my ") not in question and (text := _turned(question, person)) != question
-    ]
+    others = [person for person in (*_OTHERS, *_RELATIONS) if person.removeprefix("my ") not in question]
+    if set(normalise(question.replace("'s", "")).split()) & _FAMILY:  # my brother's sister is my own
+        others = [person for person in others if person.removeprefix("my ") not in _FAMILY]
+    out = [text for person in others if (text := _turned(question, person)) != question]
+    out += [text for person in others[::3] if (text := _belonging(question, person)) != question]
     if re.search(r"\b(my|our)\b", question, re.IGNORECASE):
         out.append(re.sub(r"\b(?:my|our)\b", "your", question, flags=re.IGNORECASE))
     return out or _not_the_assistant(question)
@@ -94,6 +99,18 @@ def _turned(question: str, person: str) -> str:
     text, more = re.subn(r"\b(?:am I|are we)\b", f"{be} \0", text, flags=re.IGNORECASE)
     text = re.sub(r"\b(?:my|our)\b", "their" if turned or more else "\0's", text, flags=re.IGNORECASE)
     return text.replace("\0", person)
+
+
+def _belonging(question: str, person: str) -> str:
+    """ "What colour is my bicycle?" of a person's: "What colour is the bicycle of my aunt?"."""
+    if (found := _thing(question)) is None:
+        return question
+    start, own, _ = found
+    end = start + len(own)
+    if question[end:].startswith("'s"):
+        return question
+    before = re.sub(r"\b(?:my|our) $", "the ", question[:start], flags=re.IGNORECASE)
+    return f"{before}{own} of {person}{question[end:]}"
 
 
 def _verbs(person: str) -> tuple[str, str]:
@@ -118,14 +135,15 @@ def _not_the_assistant(question: str) -> list[str]:
     return out
 
 
-def something_else(question: str, rng: np.random.Generator, count: int = 8) -> list[str]:
+def something_else(question: str, rng: np.random.Generator) -> list[str]:
     """The question about another of its sort: "On which day is my dentist appointment?" beside the choir practice."""
     if (found := _thing(question)) is None:
         return _another_head(question, rng)
     start, own, sort = found
-    others = [thing for thing in _SORTS[sort] if not set(thing.split()) & set(own.lower().split())]
+    same = {*own.lower().split(), *reword.alike(own)}
+    others = [thing for thing in _SORTS[sort] if not same & {thing, *thing.split()}]
     end = start + len(own)
-    return [question[:start] + others[i] + question[end:] for i in rng.permutation(len(others))[:count]]
+    return [question[:start] + others[i] + question[end:] for i in rng.permutation(len(others))]
 
 
 def _another_head(question: str, rng: np.random.Generator) -> list[str]:

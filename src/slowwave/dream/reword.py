@@ -76,6 +76,11 @@ def _words() -> dict[str, list[str]]:
     }
 
 
+def alike(words: str) -> set[str]:
+    """Other names of what the words name, a bike of a bicycle."""
+    return {other for word in words.lower().split() for other in _words().get(word, ())}
+
+
 def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
     """The question with one or two of its words replaced."""
     bare = question.lower().strip().rstrip("?.! ")

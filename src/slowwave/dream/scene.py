@@ -68,14 +68,20 @@ class SimpleDreamer:
     def _without_conflicts(
         self, scenes: list[Scene], lessons: Sequence[Lesson], earlier: Sequence[Scene]
     ) -> list[Scene]:
-        """Drop anchors that ask what a lesson of tonight or earlier answers: they would hold the old answer."""
-        asked = [lesson.question for lesson in lessons if lesson.question and lesson.kind == "answer"]
-        asked += [s.messages[-1]["content"] for s in earlier if s.family == "given"]
+        """Drop anchors that ask what a lesson of tonight or earlier answers: they would hold the old answer.
+
+        A near miss differs from its own lesson's question by what was changed in it, however near the two lie.
+        """
+        of = [(lesson.id, lesson.question) for lesson in lessons if lesson.question and lesson.kind == "answer"]
+        of += [(s.lesson or "", s.messages[-1]["content"]) for s in earlier if s.family == "given"]
+        asked = [question for _, question in of]
         anchors = [i for i, s in enumerate(scenes) if s.kind != "apply"]
         if not asked or not anchors:
             return scenes
         texts = [scenes[i].messages[-1]["content"] for i in anchors]
-        nearest_A = (self.embedder.embed(texts) @ self.embedder.embed(asked).T).max(axis=1)
+        similarity_AN = self.embedder.embed(texts) @ self.embedder.embed(asked).T
+        own_AN = np.array([[scenes[i].lesson == lesson for lesson, _ in of] for i in anchors])
+        nearest_A = np.where(own_AN, 0.0, similarity_AN).max(axis=1)
         same = {normalise(question) for question in asked}
         drop = {
             i

@@ -32,7 +32,7 @@ def test_something_else_keeps_the_rest_of_the_question(question: str) -> None:
         assert text.startswith(question.split("my ")[0] + "my ") and "choir" not in text and "sister" not in text
         assert text.endswith("?")
     assert minimal.something_else("What is the capital of France?", np.random.default_rng(0)) == []
-    assert "What is my laptop size?" in minimal.something_else("What is my shoe size?", np.random.default_rng(0), 20)
+    assert "What is my laptop size?" in minimal.something_else("What is my shoe size?", np.random.default_rng(0))
 
 
 def test_a_question_about_the_assistant_is_turned_to_the_user_and_to_others() -> None:
@@ -87,3 +87,21 @@ def test_a_verb_is_no_part_of_a_thing() -> None:
 def test_the_same_matter_in_other_words_is_not_another() -> None:
     texts = minimal.another_matter("How much is my piano lesson?", np.random.default_rng(0))
     assert texts and not any("cost" in text for text in texts)
+
+
+def test_something_else_is_no_other_name_of_the_same_thing() -> None:
+    others = minimal.something_else("What colour is my bicycle?", np.random.default_rng(0))
+    assert "What colour is my umbrella?" in others and "What colour is my bike?" not in others
+    others = minimal.something_else("Which team does my daughter play for?", np.random.default_rng(0))
+    assert "Which team does my niece play for?" in others
+
+
+def test_what_belongs_to_somebody_else_is_also_said_to_be_of_them() -> None:
+    found = minimal.somebody_else("What colour is my bicycle?")
+    assert "What colour is the bicycle of your cousin?" in found
+    assert not [text for text in minimal.somebody_else("What is my sister's name?") if " of " in text]
+
+
+def test_a_relative_of_my_family_may_be_my_own() -> None:
+    found = minimal.somebody_else("What is my sister's name?")
+    assert "What is my neighbour's sister's name?" in found and "What is my brother's sister's name?" not in found
