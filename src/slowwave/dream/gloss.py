@@ -46,7 +46,7 @@ def glosses(engine: Any, embedder: Embeds, lessons: Sequence[Lesson]) -> dict[st
     if not words:
         return {}
     replies = engine.generate(
-        [[{"role": "user", "content": f"What is {_article(word)} {word}?"}] for word in words],
+        [[{"role": "user", "content": f"What is {article(word)} {word}?"}] for word in words],
         max_new_tokens=32,
         batch=engine.rows,
     )
@@ -101,5 +101,6 @@ def _gloss(word: str, text: str) -> str | None:
     return " ".join(words) if len(words) > 3 and not alone else None
 
 
-def _article(word: str) -> str:
+def article(word: str) -> str:
+    """The indefinite article of a word."""
     return "an" if word[0] in "aeiou" else "a"

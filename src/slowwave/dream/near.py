@@ -13,6 +13,7 @@ import numpy as np
 
 from slowwave.dream import bank
 from slowwave.dream.filters import Embeds
+from slowwave.dream.gloss import article
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson
 
@@ -30,13 +31,13 @@ def in_general(lesson: Lesson) -> list[str]:
     text = f"{lesson.question or ''} {lesson.answer or lesson.note}"
     words = list(dict.fromkeys(w for w in normalise(text).split() if len(w) > 3 and w.isalpha() and w not in _COMMON))
     forms = (
-        "What is a {w}?",
+        "What is {a} {w}?",
         "What does the word {w} mean?",
         "Tell me something about {w}.",
         "Use the word {w} in a sentence.",
         "What is {w}?",
     )
-    return [forms[i % len(forms)].format(w=word) for i, word in enumerate(words)]
+    return [forms[i % len(forms)].format(w=word, a=article(word)) for i, word in enumerate(words)]
 
 
 def nearest(text: str, embedder: Embeds, vectors_ND: np.ndarray) -> list[str]:

@@ -29,7 +29,7 @@ class LearnSettings:
     min_steps: int = 140  # of a night: few lessons need as many steps as a dozen
     lesson_batch: int = 8  # lesson scenes a step
     anchor_batch: int = 12  # anchors a step
-    kl_weight: float = 4.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
+    kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
     clip: float = 1.0  # gradient norm
     weight_decay: float = 0.0
     ema: float = 0.8  # slow weights: decay of the running average per step; 0 switches it off

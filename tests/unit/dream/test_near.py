@@ -15,6 +15,7 @@ from slowwave.records import Lesson
 def test_in_general_asks_for_the_lessons_words(make_lesson: Callable[..., Lesson]) -> None:
     found = near.in_general(make_lesson("Who handles refunds?", "Hand the case to Team Robin."))
     assert any("robin" in text for text in found) and any("refunds" in text for text in found)
+    assert near.in_general(make_lesson("When is it?", "An alarm."))[0] == "What is an alarm?"
 
 
 def test_nearest_leaves_out_what_may_be_the_question_itself(embedder: Any) -> None:
