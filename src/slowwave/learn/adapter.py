@@ -7,6 +7,8 @@ adapters. Knows nothing of personas, registries or nights. Files are PEFT's own 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -51,6 +53,22 @@ def activate(model: nn.Module, name: str | None) -> None:
             layer.set_adapter([name])
     for parameter in model.parameters():
         parameter.requires_grad_(False)  # PEFT makes the active adapter trainable; training asks for it by itself
+
+
+@contextmanager
+def silent(model: nn.Module) -> Iterator[None]:
+    """Inside the block the base answers alone; then everything is as before, and what trains goes on training."""
+    trained = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    speaking = [layer for layer in layers(model) if not layer.disable_adapters]
+    for layer in speaking:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in speaking:
+            layer.enable_adapters(True)
+        for parameter, wanted in trained.items():
+            parameter.requires_grad_(wanted)
 
 
 def remove(model: nn.Module, name: str) -> None:

@@ -1,0 +1,112 @@
+"""Encoded contexts, kept across decisions, epochs, personas and nights: on the device, in host memory, on disk.
+
+What was asked for longest ago goes down a tier when the tier above is full, and after the last it is encoded again. A
+context is known by the base's hash, the template's hash and its tokens, so that none is ever stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from slowwave.errors import TrainingError
+from slowwave.learn import adapter, difference
+from slowwave.learn.context import Context, encode
+from slowwave.learn.shelf import Shelf
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of each tier. The context that was asked for last stays on the device, however large it is."""
+
+    device: int = 8 * _GIB
+    host: int = 16 * _GIB
+    disk: int = 64 * _GIB
+
+
+class ContextStore:
+    """The contexts of one base, each encoded once. As a context manager it writes to disk what it holds at the end.
+
+    Args:
+        model: the base, with or without adapters, which are silent while it encodes.
+        base: hash of the base's weights.
+        template: hash of the chat template that made the tokens.
+        folder: where the disk's tier lies; None: there is none.
+    """
+
+    def __init__(
+        self, model: Any, base: str, template: str, *, budget: Budget | None = None, folder: Path | None = None
+    ) -> None:
+        self.model, self.budget = model, budget or Budget()
+        self.encoded = 0  # contexts that no tier had
+        self._known_by = f"{base} {template} ".encode()
+        self._weights = _places(model)
+        self._device: OrderedDict[str, Context] = OrderedDict()  # the one asked for last is last
+        self._host: OrderedDict[str, Context] = OrderedDict()
+        self._disk = Shelf(folder, base, template, self.budget.disk) if folder is not None else None
+
+    def get(self, tokens: Sequence[int]) -> Context:
+        """The context of these tokens, on the model's device.
+
+        Raises:
+            TrainingError: it would have to be encoded, and the model's weights are not the base's now; or a file says
+                that it was encoded by another base.
+        """
+        key = hashlib.sha256(self._known_by + array("q", tokens).tobytes()).hexdigest()
+        device = next(self.model.parameters()).device
+        context = self._device.pop(key, None) or self._host.pop(key, None)
+        if context is None and self._disk is not None:
+            context = self._disk.read(key, tokens, device)
+        self._device[key] = context = _moved(context or self._encode(tokens), device)
+        self._spill()
+        return context
+
+    def __enter__(self) -> ContextStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._disk is not None:
+            for key, context in [*self._host.items(), *self._device.items()]:
+                self._disk.write(key, context)
+
+    def _encode(self, tokens: Sequence[int]) -> Context:
+        if _places(self.model) != self._weights:
+            raise TrainingError(
+                "A context is encoded by the base, and the model's weights are others now.",
+                "Encode the contexts before all parameters are trained.",
+            )
+        self.encoded += 1
+        with adapter.silent(self.model):
+            return encode(self.model, tokens)
+
+    def _spill(self) -> None:
+        """Move what was asked for longest ago down a tier, until each tier holds what it may."""
+        while len(self._device) > 1 and _size(self._device) > self.budget.device:
+            key, context = self._device.popitem(last=False)
+            self._host[key] = _moved(context, torch.device("cpu"))
+        while _size(self._host) > self.budget.host:
+            key, context = self._host.popitem(last=False)
+            if self._disk is not None:
+                self._disk.write(key, context)
+
+
+def _places(model: Any) -> dict[str, int]:
+    """Where the base's weights lie: training all parameters puts copies in their place."""
+    return {name: parameter.data_ptr() for name, parameter in difference.base_parameters(model).items()}
+
+
+def _moved(context: Context, device: torch.device) -> Context:
+    return Context(context.tokens, tuple((keys.to(device), values.to(device)) for keys, values in context.layers))
+
+
+def _size(tier: OrderedDict[str, Context]) -> int:
+    return sum(tensor.nbytes for context in tier.values() for pair in context.layers for tensor in pair)
