@@ -98,7 +98,9 @@ class LessonDreamer:
         s = self.settings
         somebody = minimal.somebody_else(question)
         something = [*minimal.something_else(question, rng), *minimal.another_time(question)]
-        matters = minimal.another_matter(question, rng)
+        matters = near.unlike(minimal.another_matter(question, rng), question, self.embedder)
+        around = near.nearest(question, self.embedder, self.bank_ND)
+        harmless = set(around)  # the rest may be the question itself
         somebodies = [somebody[i] for i in rng.permutation(len(somebody))]
         somethings = [something[i] for i in rng.permutation(len(something))]
         pools = (  # the smallest changes twice: they are what a lesson is most easily taken for
@@ -107,9 +109,9 @@ class LessonDreamer:
             somethings[::2],
             somethings[1::2],
             matters[:3],
-            near.nearest(question, self.embedder, self.bank_ND),
-            near.in_general(lesson),
-            near.nearest(lesson.note, self.embedder, self.bank_ND),
+            around,
+            near.unlike(near.in_general(lesson), question, self.embedder),
+            [text for text in near.nearest(lesson.note, self.embedder, self.bank_ND) if text in harmless],
         )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
         others_glossed = [text for said in glossed for text in minimal.somebody_else(said)[-4:]]

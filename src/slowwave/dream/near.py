@@ -23,6 +23,7 @@ _COMMON = frozenset(
     " were when would could should want wants need needs call tell answer question right correct message reply"
     " only always every always never".split()
 )
+SAME = 0.9  # cosine similarity (MiniLM) above which two questions may ask the same, unless one was changed on purpose
 _OWN = re.compile(r"\b(my|i|we|our|me|mine)\b", re.IGNORECASE)
 
 
@@ -50,6 +51,14 @@ def nearest(text: str, embedder: Embeds, vectors_ND: np.ndarray) -> list[str]:
     own = _OWN.search(text) is not None
     limits = [0.6 if own and _OWN.search(message) else 0.85 for message in bank.ordinary()]
     return [bank.ordinary()[i] for i in np.argsort(-similarity_N) if similarity_N[i] < limits[i]]
+
+
+def unlike(texts: Sequence[str], question: str, embedder: Embeds) -> list[str]:
+    """Without those that may ask the same as `question`: "What is robin?" is no near miss of "What is a robin?"."""
+    if not texts:
+        return []
+    similarity_N = embedder.embed(texts) @ embedder.embed([question])[0]
+    return [text for text, similarity in zip(texts, similarity_N, strict=True) if similarity <= SAME]
 
 
 def real_things(kind: str, rng: np.random.Generator, count: int) -> list[str]:

@@ -70,7 +70,8 @@ class SimpleDreamer:
     ) -> list[Scene]:
         """Drop anchors that ask what a lesson of tonight or earlier answers: they would hold the old answer.
 
-        A near miss differs from its own lesson's question by what was changed in it, however near the two lie.
+        Near misses were held against their own lesson's question when they were made, where the smallest changes may be
+        as near as they are.
         """
         of = [(lesson.id, lesson.question) for lesson in lessons if lesson.question and lesson.kind == "answer"]
         of += [(s.lesson or "", s.messages[-1]["content"]) for s in earlier if s.family == "given"]
@@ -86,7 +87,7 @@ class SimpleDreamer:
         drop = {
             i
             for i, text, similarity in zip(anchors, texts, nearest_A, strict=True)
-            if similarity > (0.9 if scenes[i].family == "near" else 0.7) or normalise(text) in same
+            if similarity > (near.SAME if scenes[i].family == "near" else 0.7) or normalise(text) in same
         }
         return [s for i, s in enumerate(scenes) if i not in drop]
 

@@ -76,9 +76,13 @@ class Shelf:
         self._trim()
 
     def _trim(self) -> None:
-        files = sorted((file.stat().st_mtime_ns, file.stat().st_size, file) for file in self.folder.glob(f"*{_SUFFIX}"))
+        """What a killed process left half written goes like any other file; another process may trim as well."""
+        files = []
+        for file in self.folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                files.append((file.stat().st_mtime_ns, file.stat().st_size, file))
         held = sum(size for _, size, _ in files)
-        for _, size, file in files:
+        for _, size, file in sorted(files):
             if held <= self.most:
                 break
             file.unlink(missing_ok=True)

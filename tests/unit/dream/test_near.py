@@ -27,6 +27,13 @@ def test_nearest_leaves_out_what_may_be_the_question_itself(embedder: Any) -> No
     assert similar[1] <= similar[0] < 0.85
 
 
+def test_what_may_ask_the_same_is_no_near_miss(embedder: Any) -> None:
+    question = "Which of the two trams in the street do I take to work?"
+    texts = [question.replace("work", "work please"), "What is a tram?"]
+    assert near.unlike(texts, question, embedder) == texts[1:]
+    assert near.unlike([], question, embedder) == []
+
+
 def test_real_things_carry_a_real_name() -> None:
     names = [normalise(name) for name in bank.names("real")["country"]]
     found = near.real_things("country", np.random.default_rng(0), 12)

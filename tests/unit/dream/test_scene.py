@@ -171,6 +171,15 @@ def test_an_anchor_that_asks_what_a_lesson_of_tonight_answers_is_dropped(
     assert normalise(message) not in said(dreamer(**settings).dream([reworded]), kind="ordinary")
 
 
+def test_the_smallest_changes_are_kept_however_near_they_lie(
+    dreamer: Dreamer, make_lesson: Callable[..., Lesson], embedder: Any
+) -> None:
+    question = "On which day of the week is the next lesson of my evening class in town?"
+    scenes = dreamer().dream([make_lesson(question, "On Friday.")])
+    texts = [s.messages[-1]["content"] for s in scenes if s.kind == "near_miss"]
+    assert (embedder.embed(texts) @ embedder.embed([question])[0]).max() > 0.9
+
+
 def test_an_anchor_that_asks_what_an_earlier_lesson_answers_is_dropped(dreamer: Dreamer) -> None:
     message = bank.ordinary()[10]
     earlier = Scene("s", "old", "apply", ({"role": "user", "content": message},), "Taught.", "given")
