@@ -113,8 +113,8 @@ def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16):
-            loss, _ = losses(model, [(decision, None) for decision in decisions], device, collate)
-        (loss / len(decisions)).backward()
+            loss_B = losses(model, [(decision, None) for decision in decisions], device, collate)
+        loss_B.mean().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

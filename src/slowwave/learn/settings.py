@@ -29,7 +29,9 @@ class LearnSettings:
     min_steps: int = 140  # of a night: few lessons need as many steps as a dozen
     lesson_batch: int = 8  # lesson scenes a step
     anchor_batch: int = 12  # anchors a step
+    rehearsal_batch: int = 8  # scenes of earlier nights' lessons a step, from the second night on
     kl_weight: float = 3.0  # of the anchors' forward KL against the lessons' cross-entropy; 0 switches the defence off
+    rehearsal_weight: float = 3.0  # of the rehearsed scenes' forward KL to the version before; 0 switches it off
     clip: float = 1.0  # gradient norm
     weight_decay: float = 0.0
     ema: float = 0.8  # slow weights: decay of the running average per step; 0 switches it off
@@ -43,7 +45,8 @@ class LearnSettings:
         bounds = {
             "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
             "min_steps": (1, 100_000),
-            "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "kl_weight": (0, 1000),
+            "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "rehearsal_batch": (0, 4096),
+            "kl_weight": (0, 1000), "rehearsal_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),
             "drift_bound": (0, 100), "drift_every": (1, 10_000), "max_skipped": (0, 10_000),
             "micro_tokens": (1, 1_000_000),

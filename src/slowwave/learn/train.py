@@ -54,7 +54,8 @@ def train(
     Args:
         model: a transformers causal model; it answers with the new weights afterwards.
         lessons: decisions with `lesson=True`, learned by cross-entropy on the reply, weighted.
-        anchors: decisions whose reply distribution must stay: the base's, or the starting version's.
+        anchors: decisions whose reply distribution must stay: the base's, or, in batches of their own, the starting
+            version's: what earlier nights taught.
         start: folder of the version to go on from; None starts from the base.
         watch: anchors that are never trained on; the drift is read off them.
         deadline: `time.monotonic()` value after which no further step begins.
@@ -68,22 +69,23 @@ def train(
             "There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder."
         )
     began = time.monotonic()
-    anchors = anchors if settings.kl_weight else []
-    of_base = _teach(model, [a for a in anchors if not a.from_start], settings)
+    kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
+    rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
+    of_base = _teach(model, kept, settings)
     watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
         device = next(model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):  # as in the steps: masters are float32
-            of_start = _teach(model, [a for a in anchors if a.from_start], settings)
-        taught = [(a, (of_start if a.from_start else of_base)[a]) for a in anchors]
+            of_start = _teach(model, rehearsed, settings)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # dropout draws too
             _loop(
                 result,
                 list(lessons),
-                taught,
+                [(a, of_base[a]) for a in kept],
+                [(a, of_start[a]) for a in rehearsed],
                 settings,
                 seed,
                 list(zip(watch, watch_targets, strict=True)),
@@ -108,6 +110,7 @@ def _loop(
     result: Trained,
     lessons: list[Decision],
     anchors: list[tuple[Decision, Target]],
+    rehearsed: list[tuple[Decision, Target]],
     settings: LearnSettings,
     seed: int,
     watch: list[tuple[Decision, Target]],
@@ -123,6 +126,7 @@ def _loop(
     steps = max(settings.min_steps, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
     lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
     anchor_draw = _draws(len(anchors), settings.anchor_batch, seed + 1)
+    rehearsal_draw = _draws(len(rehearsed), settings.rehearsal_batch, seed + 2)
     model.train()  # dropout, where the preset has it
     try:
         for step in range(steps):
@@ -131,9 +135,16 @@ def _loop(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            chosen: list[tuple[Decision, Target | None]] = [(lessons[i], None) for i in next(lesson_draw)]
-            chosen += [anchors[i] for i in next(anchor_draw)]
-            metrics = _backward(model, chosen, settings, device)
+            metrics = _backward(
+                model,
+                {
+                    "cross_entropy": (1.0, [(lessons[i], None) for i in next(lesson_draw)]),
+                    "kl": (settings.kl_weight, [anchors[i] for i in next(anchor_draw)]),
+                    "kl_rehearsed": (settings.rehearsal_weight, [rehearsed[i] for i in next(rehearsal_draw)]),
+                },
+                settings.micro_tokens,
+                device,
+            )
             norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
                 optimizer.step()
@@ -162,22 +173,25 @@ def _loop(
 
 def _backward(
     model: nn.Module,
-    chosen: list[tuple[Decision, Target | None]],
-    settings: LearnSettings,
+    terms: dict[str, tuple[float, Sequence[tuple[Decision, Target | None]]]],
+    micro_tokens: int,
     device: torch.device,
 ) -> dict[str, float]:
-    """Gradients of one step, in micro-batches of like length. Each decision counts by its weight, not by its length."""
-    lesson_mass = sum(d.weight for d, t in chosen if t is None) or 1.0
-    anchor_mass = sum(d.weight for d, t in chosen if t is not None) or 1.0
-    ce = kl = 0.0
-    for rows in micro_batches([decision for decision, _ in chosen], settings.micro_tokens):
+    """Gradients of one step, in micro-batches of like length: of each term's weight times the mean over its decisions,
+    each of which counts by its weight and not by its length. Returns the means and the loss."""
+    chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
+    mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
+    means = {name: 0.0 for name, (_, pairs) in terms.items() if pairs or name != "kl_rehearsed"}
+    for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens):
         part = [chosen[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            loss_ce, loss_kl = losses(model, part, device)
-        loss = loss_ce / lesson_mass + settings.kl_weight * loss_kl / anchor_mass
-        loss.backward()
-        ce, kl = ce + float(loss_ce.detach()) / lesson_mass, kl + float(loss_kl.detach()) / anchor_mass
-    return {"loss": ce + settings.kl_weight * kl, "cross_entropy": ce, "kl": kl}
+            loss_B = losses(model, [pair for pair, _ in part], device)
+        share = [decision.weight / mass[name] for (decision, _), name in part]
+        weighted = [terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)]
+        (loss_B * torch.tensor(weighted, device=device)).sum().backward()
+        for one, (_, name), loss in zip(share, part, loss_B.tolist(), strict=True):
+            means[name] += one * loss
+    return {"loss": sum(terms[name][0] * mean for name, mean in means.items()), **means}
 
 
 def losses(
@@ -185,23 +199,23 @@ def losses(
     part: Sequence[tuple[Decision, Target | None]],
     device: torch.device,
     collate: Callable[[Sequence[Decision], torch.device], Batch] = collate,
-) -> tuple[Tensor, Tensor]:
-    """(sum of weighted cross-entropies, sum of weighted forward KLs), each decision the mean over its reply tokens."""
-    part = sorted(part, key=lambda pair: pair[1] is not None)  # lessons first: then each kind's logits are one slice
-    batch = collate([decision for decision, _ in part], device)
+) -> Tensor:
+    """[B], each decision's mean over its reply tokens: forward KL from its target, or cross-entropy without one."""
+    order = sorted(range(len(part)), key=lambda row: part[row][1] is not None)  # each kind's logits are one slice
+    batch = collate([part[row][0] for row in order], device)
     hidden_ND, head = reply_hidden(model, batch), cast("nn.Module", model.lm_head)
-    share_B = torch.tensor([decision.weight / len(decision.reply) for decision, _ in part], device=device)
-    share_N = share_B[batch.rows_N]
-    taught = [target for _, target in part if target is not None]
+    taught = [target for row in order if (target := part[row][1]) is not None]
     split = len(hidden_ND) - sum(len(target.tokens_TK) for target in taught)
-    ce = kl = hidden_ND.new_zeros((), dtype=torch.float32)
+    found = []
     if split:
-        ce = -(log_probs(hidden_ND[:split], head, batch.targets_N[:split, None])[:, 0] * share_N[:split]).sum()
+        found.append(-log_probs(hidden_ND[:split], head, batch.targets_N[:split, None])[:, 0])
     if taught:
         tokens_AK = torch.cat([target.tokens_TK for target in taught]).to(device)
         logp_AK = torch.cat([target.logp_TK for target in taught]).to(device)
-        kl = (forward_kl(log_probs(hidden_ND[split:], head, tokens_AK), logp_AK) * share_N[split:]).sum()
-    return ce, kl
+        found.append(forward_kl(log_probs(hidden_ND[split:], head, tokens_AK), logp_AK))
+    share_B = torch.tensor([1 / len(part[row][0].reply) for row in order], device=device)
+    loss_N = torch.cat(found) * share_B[batch.rows_N]
+    return loss_N.new_zeros(len(part)).index_add(0, torch.tensor(order, device=device)[batch.rows_N], loss_N)
 
 
 def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:
@@ -223,7 +237,8 @@ def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: 
     for rows in micro_batches([decision for decision, _ in watch], settings.micro_tokens):
         part = [watch[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            total += float(losses(model, part, device)[1])
+            loss_B = losses(model, part, device)
+        total += sum(decision.weight * loss for (decision, _), loss in zip(part, loss_B.tolist(), strict=True))
     model.train(was_training)
     return total / (sum(decision.weight for decision, _ in watch) or 1.0)
 

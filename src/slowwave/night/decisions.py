@@ -34,8 +34,7 @@ def curriculum(
     Args:
         scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
         earlier: of earlier nights' lessons: `rehearsal` or more a lesson keep the starting version's answers, where
-            those are right; so many that three anchors in ten or so are theirs. Where they are wrong, the lesson is
-            being forgotten, and its answer is learned again.
+            those are right. Where they are wrong, the lesson is being forgotten, and its answer is learned again.
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
@@ -47,7 +46,7 @@ def curriculum(
     still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, round(_REHEARSED * len(near)))
     kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
     lessons += [_decision(engine, scene, weight=scene.weight) for scene in forgotten]
-    anchors = near + everyday * _times(len(everyday), len(near) + len(kept)) + kept
+    anchors = near + everyday * _times(len(everyday), len(near)) + kept
     return Curriculum(lessons, anchors, watch)
 
 

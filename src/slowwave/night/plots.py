@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # One palette (Okabe and Ito 2008), safe for the colour-blind: what was, what is, the bound, what is chosen.
-OLD, NEW, BOUND, INK, PALE = "#9aa5b1", "#0072b2", "#d55e00", "#1f2933", "#e4e7eb"
+OLD, NEW, EARLIER, BOUND, INK, PALE = "#9aa5b1", "#0072b2", "#009e73", "#d55e00", "#1f2933", "#e4e7eb"
 
 
 def salience(m: Morning) -> bytes | None:
@@ -35,7 +35,11 @@ def training(m: Morning) -> bytes | None:
     if not m.metrics:
         return None
     figure, axes = _figure(2)
-    for key, label, colour in (("cross_entropy", "lessons: cross-entropy", NEW), ("kl", "anchors: forward KL", OLD)):
+    for key, label, colour in (
+        ("cross_entropy", "lessons: cross-entropy", NEW),
+        ("kl", "anchors: forward KL", OLD),
+        ("kl_rehearsed", "earlier lessons: forward KL", EARLIER),
+    ):
         points = [(row["step"] + 1, row[key]) for row in m.metrics if row.get(key) is not None]
         if points:
             axes[0].plot(*zip(*points, strict=True), color=colour, label=label)

@@ -59,14 +59,6 @@ def test_what_follows_in_the_context_is_never_asked_for(model):
         assert found == pytest.approx(float(logits_V.logsumexp(-1) - logits_V[8]), abs=1e-5)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.25, 3.0])
-def test_salience_scales_the_cross_entropy(model, weight):
-    one = float(losses(model, [(LESSONS[0], None)], CPU)[0])
-    other = float(losses(model, [(LESSONS[1], None)], CPU)[0])
-    both = float(losses(model, [(replace(LESSONS[0], weight=weight), None), (LESSONS[1], None)], CPU)[0])
-    assert both == pytest.approx(weight * one + other, abs=1e-5)
-
-
 def test_a_long_reply_counts_no_more_than_a_short_one(model):
     decision = Decision((3, 4), (5, 6, 7, 8))
     logp_TV = model(torch.tensor([[*decision.context, *decision.reply]])).logits[0, 1:-1].log_softmax(-1)

@@ -7,7 +7,7 @@ import torch
 
 from slowwave.learn.train import train
 from slowwave.learn.weights import Weights
-from tests.unit.learn.tiny import ANCHORS, LESSONS, llama, settings
+from tests.unit.learn.tiny import ANCHORS, LESSONS, decisions, llama, settings
 from tests.unit.learn.twin import twin
 
 
@@ -16,11 +16,12 @@ from tests.unit.learn.twin import twin
 def test_the_fast_path_equals_its_twin(name, ema):
     wished = settings(name, ema=ema, micro_tokens=30)
     lessons = [replace(lesson, weight=0.2 + 0.1 * place) for place, lesson in enumerate(LESSONS)]
-    fast = train(llama(), lessons, ANCHORS, wished, seed=3)
+    anchors = ANCHORS + decisions(9, seed=7, lesson=False, from_start=True)
+    fast = train(llama(), lessons, anchors, wished, seed=3)
 
     plain = Weights(llama(), wished, None, seed=3)
     start = {key: value.detach().clone() for key, value in plain.trainable.items()}
-    slow = twin(plain.model, plain.trainable, lessons, ANCHORS, replace(wished, ema=ema), seed=3)
+    slow = twin(plain.model, plain.trainable, lessons, anchors, replace(wished, ema=ema), seed=3)
 
     expected = slow if ema else plain.trainable
     assert fast.steps == 8

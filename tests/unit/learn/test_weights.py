@@ -256,19 +256,31 @@ def test_rehearsed_anchors_are_taught_by_the_version_and_others_by_the_base(save
     kl = {}
     for from_start in (True, False):
         anchors = decisions(10, seed=2, lesson=False, from_start=from_start)
-        done = night(llama(), start=saved, anchors=anchors, anchor_batch=10, lr=1e-8, ema=0)
-        kl[from_start] = done.metrics[0]["kl"]
+        done = night(llama(), start=saved, anchors=anchors, anchor_batch=10, rehearsal_batch=10, lr=1e-8, ema=0)
+        kl[from_start] = done.metrics[0]["kl_rehearsed" if from_start else "kl"]
     assert abs(kl[True]) < 1e-4 and kl[False] > 0.01
 
 
 def test_mixed_anchors_keep_their_own_teachers(saved):
-    """Alternating anchors give the mean of the two kinds: none is taught by the other's teacher."""
+    """Of alternating anchors each kind is a term of its own: none is taught by the other's teacher."""
     kinds = [decisions(10, seed=2, lesson=False, from_start=kind) for kind in (True, False)]
     mixed = [kinds[place % 2][place] for place in range(10)]
-    found = night(llama(), start=saved, anchors=mixed, anchor_batch=10, lr=1e-8).metrics[0]["kl"]
-    odd = kinds[1][1::2]
-    base_alone = night(llama(), start=saved, anchors=odd, anchor_batch=5, lr=1e-8).metrics[0]["kl"]
-    assert found == pytest.approx(base_alone / 2, rel=1e-3)
+    five = {"start": saved, "anchor_batch": 5, "rehearsal_batch": 5, "lr": 1e-8}
+    found = night(llama(), anchors=mixed, **five).metrics[0]
+    base_alone = night(llama(), anchors=kinds[1][1::2], **five).metrics[0]
+    assert found["kl"] == pytest.approx(base_alone["kl"], rel=1e-3) and found["kl"] > 0.01
+    assert abs(found["kl_rehearsed"]) < 1e-4 and "kl_rehearsed" not in base_alone
+
+
+def test_rehearsal_has_a_weight_of_its_own_and_goes_through_the_same_gradient(saved):
+    """Without it a night forgets more of what the version said; at weight zero the scenes are left out."""
+    rehearsed = decisions(10, seed=2, lesson=False, from_start=True)
+    of = lambda **changes: night(llama(), start=saved, anchors=rehearsed, lr=0.01, **changes).metrics  # noqa: E731
+    weak, strong = of(rehearsal_weight=0.01), of(rehearsal_weight=10.0)
+    assert strong[-1]["kl_rehearsed"] < 0.5 * weak[-1]["kl_rehearsed"]
+    for step in strong:
+        assert step["loss"] == pytest.approx(step["cross_entropy"] + 10 * step["kl_rehearsed"], rel=1e-5)
+    assert "kl_rehearsed" not in of(rehearsal_weight=0.0)[-1]
 
 
 def test_drift_is_measured_from_the_base_not_from_the_version(saved):

@@ -32,10 +32,18 @@ def twin(model, trainable, lessons, anchors, s, seed):
         taught = [(anchor, logp_TV(anchor)) for anchor in anchors]
     slow = {key: value.detach().clone() for key, value in trainable.items()}
     optimizer = torch.optim.AdamW([p.requires_grad_() for p in trainable.values()], weight_decay=s.weight_decay)
-    plan = zip(draws(lessons, s.lesson_batch, seed), draws(taught, s.anchor_batch, seed + 1), strict=True)
-    for step, (learn, keep) in enumerate(plan):
+    kinds = [pair for pair in taught if not pair[0].from_start], [pair for pair in taught if pair[0].from_start]
+    plan = (
+        draws(lessons, s.lesson_batch, seed),
+        draws(kinds[0], s.anchor_batch, seed + 1),
+        draws(kinds[1], s.rehearsal_batch if kinds[1] else 0, seed + 2),
+    )
+    for step, (learn, keep, rehearse) in enumerate(zip(*plan, strict=True)):
         loss = sum(d.weight * surprise(d) for d in learn) / sum(d.weight for d in learn)
         loss = loss + s.kl_weight * sum(d.weight * change(d, t) for d, t in keep) / sum(d.weight for d, _ in keep)
+        if rehearse:
+            kl = sum(d.weight * change(d, t) for d, t in rehearse)
+            loss = loss + s.rehearsal_weight * kl / sum(d.weight for d, _ in rehearse)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable.values(), s.clip)
