@@ -117,7 +117,7 @@ def _train(
     )  # the floors judge the drift here
     if args.smoke:
         settings = replace(settings, epochs=0.1, min_steps=1)
-    taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal)
+    taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal, settings)
     began = time.monotonic()
     trained = train(
         engine.model,

@@ -29,7 +29,7 @@ class DreamSettings:
     near_tokens: int = 24  # and to the near misses that are trained on
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
-    rehearsal: int = 6  # scenes kept of every earlier lesson at least, to rehearse it
+    rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:
         bounds = {

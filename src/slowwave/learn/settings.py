@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
@@ -40,6 +41,10 @@ class LearnSettings:
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
     micro_tokens: int = 1280  # tokens in one forward and backward, or one decision: bounds the memory
+
+    def steps(self, lessons: int) -> int:
+        """Steps of a night that has so many lesson scenes."""
+        return max(self.min_steps, math.ceil(self.epochs * lessons / self.lesson_batch))
 
     def __post_init__(self) -> None:
         bounds = {

@@ -123,7 +123,7 @@ def _loop(
     for parameter in trainable:
         parameter.requires_grad_(True)
     optimizer = _optimizer(trainable, settings, seed)
-    steps = max(settings.min_steps, math.ceil(settings.epochs * len(lessons) / settings.lesson_batch))
+    steps = settings.steps(len(lessons))
     lesson_draw = _draws(len(lessons), settings.lesson_batch, seed)
     anchor_draw = _draws(len(anchors), settings.anchor_batch, seed + 1)
     rehearsal_draw = _draws(len(rehearsed), settings.rehearsal_batch, seed + 2)

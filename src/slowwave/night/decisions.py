@@ -5,16 +5,19 @@ The same templates as for answering. The one place where a scene's kind becomes 
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from slowwave.exam.match import has_rule, passes
 from slowwave.learn.decision import Decision
+from slowwave.learn.settings import LearnSettings
 from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.models.engine import Engine
 from slowwave.records import Scene
 
-_REHEARSED = 2 / 3  # earlier lessons' scenes for each of tonight's near misses, at least
+_LIKELIEST = math.log(2)  # nats: a token that is less surprising than this is likelier than all others together
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,20 @@ class Curriculum:
 
 
 def curriculum(
-    engine: Engine, scenes: Sequence[Scene], earlier: Sequence[Scene], start: str | None, rehearsal: int
+    engine: Engine,
+    scenes: Sequence[Scene],
+    earlier: Sequence[Scene],
+    start: str | None,
+    rehearsal: int,
+    settings: LearnSettings,
 ) -> Curriculum:
     """Turn training scenes into decisions.
 
     Args:
         scenes: tonight's, answered: `apply` is learned; near misses and ordinary ones keep the base's answers.
-        earlier: of earlier nights' lessons: `rehearsal` or more a lesson keep the starting version's answers, where
-            those are right. Where they are wrong, the lesson is being forgotten, and its answer is learned again.
+        earlier: of earlier nights' lessons: `rehearsal` wordings a lesson keep the starting version's answers, where
+            those are right; fewer if there are more than a night of these `settings` draws. Where they are wrong, the
+            lesson is being forgotten, and its answer is learned again.
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
@@ -43,7 +52,8 @@ def curriculum(
     ordinary = [scene for scene in answered if scene.kind == "ordinary"]
     everyday = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
     watch = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
-    still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, round(_REHEARSED * len(near)))
+    drawn = settings.rehearsal_batch * settings.steps(len(lessons))
+    still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, drawn)
     kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
     lessons += [_decision(engine, scene, weight=scene.weight) for scene in forgotten]
     anchors = near + everyday * _times(len(everyday), len(near)) + kept
@@ -68,27 +78,31 @@ def _even(scenes: Sequence[Scene]) -> list[Scene]:
 
 
 def _rehearsed(
-    engine: Engine, earlier: Sequence[Scene], start: str | None, each: int, least: int
+    engine: Engine, earlier: Sequence[Scene], start: str | None, each: int, most: int
 ) -> tuple[list[Scene], list[Scene]]:
-    """Earlier lessons' training scenes, `each` a lesson and, as far as there are any, `least` in all: those that
-    `start` answers rightly, with its answers, and those that it does not, with the lesson's."""
-    lessons = {scene.lesson for scene in earlier if scene.kind == "apply" and scene.split == "train"}
-    most = max(each, -(-least // max(1, len(lessons))))
-    counts: dict[str | None, int] = {}
-    picked: list[Scene] = []
-    for scene in sorted(earlier, key=lambda scene: scene.id):  # ids are hashes: wordings of every sort
-        if scene.kind == "apply" and scene.split == "train" and counts.get(scene.lesson, 0) < most:
-            counts[scene.lesson] = counts.get(scene.lesson, 0) + 1
-            picked.append(scene)
-    if not picked or start is None:
+    """Earlier lessons' training scenes, `each` a lesson but `most` in all, other wordings from each version on: those
+    that `start` answers rightly, with its answers, and those that it does not, with the lesson's."""
+    if start is None:
         return [], []
-    with engine.using(start):
-        replies = engine.generate([scene.messages for scene in picked], max_new_tokens=64, batch=32)
+    of: dict[str | None, list[Scene]] = {}
+    for scene in sorted(earlier, key=lambda scene: hashlib.sha256(f"{start} {scene.id}".encode()).digest()):
+        if scene.kind == "apply" and scene.split == "train" and scene.answer:
+            of.setdefault(scene.lesson, []).append(scene)
+    each = min(each, max(1, most // max(1, len(of))))
+    picked = [scene for mine in of.values() for scene in mine[:each]][:most]
     known, forgotten = [], []
-    for scene, row in zip(picked, replies, strict=True):
+    with engine.using(start):
+        sure = [
+            len(score.nll) > 0 and float(score.nll.max()) < _LIKELIEST
+            for score in engine.score([(scene.messages, scene.answer or "") for scene in picked])
+        ]  # greedily it would say just that: one pass tells, where generating takes one for each token
+        asked = [scene for scene, said in zip(picked, sure, strict=True) if not said]
+        replies = engine.generate([scene.messages for scene in asked], max_new_tokens=64, batch=32) if asked else []
+    known += [scene for scene, said in zip(picked, sure, strict=True) if said]
+    for scene, row in zip(asked, replies, strict=True):
         if row[0].text and (not has_rule(scene.check) or passes(row[0].text, scene.check)):
             known.append(replace(scene, answer=row[0].text, ended=row[0].finish == "stop"))
-        elif scene.answer:
+        else:
             forgotten.append(scene)
     return known, forgotten
 

@@ -155,7 +155,7 @@ class ModelRooms:
 
         engine = self.engine
         started = engine.load_adapter(start) if start is not None else None
-        taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal)
+        taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal, self.settings.learn)
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, self.settings.learn,
