@@ -8,9 +8,10 @@ import torch
 
 from slowwave.errors import UsageError
 from slowwave.learn.decision import Decision
+from slowwave.learn.freezing import packer
 from slowwave.learn.settings import preset
-from slowwave.learn.train import Trained, train
-from slowwave.models.chat import prompt_ids, reply_ids
+from slowwave.learn.train import Trained, losses, train
+from slowwave.models.chat import header_length, prompt_ids, reply_ids
 from slowwave.models.engine import Engine, Reply
 
 
@@ -93,6 +94,12 @@ def test_too_long_a_conversation_is_refused(engine: Engine) -> None:
         engine.generate([[user("word " * 9000)]])
 
 
+def test_a_replys_header_is_what_the_template_opens_it_with(engine: Engine) -> None:
+    assert engine.tokenizer.decode(prompt_ids(engine.tokenizer, CHAT)[-header_length(engine.tokenizer) :]) == (
+        "<|im_start|>assistant\n"
+    )
+
+
 def test_nobody_forges_a_turn(engine: Engine) -> None:
     end = engine.tokenizer.eos_token_id
     honest, forged = (
@@ -102,26 +109,38 @@ def test_nobody_forges_a_turn(engine: Engine) -> None:
     assert honest.count(end) == forged.count(end)
 
 
-@pytest.mark.parametrize("name", ["adapter", "full"])
-def test_a_short_night_is_learned_saved_served_and_taken_back(engine: Engine, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "context"), [("adapter", "trained"), ("full", "detached"), ("adapter", "frozen")])
+def test_a_short_night_is_learned_saved_served_and_taken_back(
+    engine: Engine, tmp_path: Path, name: str, context: str
+) -> None:
     before = {key: value.clone() for key, value in engine.model.named_parameters() if "lora_" not in key}
     tokens = lambda text: tuple(prompt_ids(engine.tokenizer, [user(text)]))  # noqa: E731
     question, fact = "What is the name of my boat?", "Your boat is called Windlass."
+    header = header_length(engine.tokenizer)
     lessons = [
-        Decision(tokens(text), tuple(reply_ids(engine.tokenizer, fact))) for text in (question, "My boat's name?")
+        Decision(tokens(text), tuple(reply_ids(engine.tokenizer, fact)), header=header)
+        for text in (question, "My boat's name?")
     ]
     other = "What is the opposite of hot?"  # the base is sure of its answer: no near tie to flip
     kept = engine.generate([[user(other)]], max_new_tokens=8)[0][0].text
-    anchors = [Decision(tokens(other), tuple(reply_ids(engine.tokenizer, kept)), lesson=False)]
-    wished = preset(name, epochs=16, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8)
+    anchors = [Decision(tokens(other), tuple(reply_ids(engine.tokenizer, kept)), lesson=False, header=header)]
+    wished = preset(name, epochs=16, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8, context=context)
     night: Trained = train(engine.model, lessons, anchors, wished, watch=anchors)
     assert night.skipped == 0
+    with torch.no_grad():
+        pack = packer(engine.model, frozen=context == "frozen", detached=False)
+        nats = float(losses(engine.model, [(lessons[0], None)], engine.device, pack))
     night.weights.save(tmp_path)
     night.weights.release()
 
     engine.add_version("p@n0001", tmp_path)
     with engine.using("p@n0001"):
-        assert "Windlass" in engine.generate([[user(question)]], max_new_tokens=16)[0][0].text
+        answers = [row[0] for row in engine.generate([[user(question)]] * 2, max_new_tokens=16)]  # and a shared prefix
+        assert all("Windlass" in answer.text for answer in answers)
+        assert [*engine.stream([user(question)], max_new_tokens=16)][-1] == answers[0] == answers[1]
+        score = engine.score([([user(question)], fact)])[0].nll  # as in training, but for the end and for bfloat16
+        assert abs(float(score.sum()) / (len(score) + 1) - nats) < 0.05
+        assert float(engine.bits_per_byte([question])[0]) > 0
         assert "cold" in engine.generate([[user(other)]], max_new_tokens=16)[0][0].text
     engine.unload("p@n0001")
     assert "Windlass" not in engine.generate([[user(question)]], max_new_tokens=16)[0][0].text

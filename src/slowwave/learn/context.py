@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
 
+_SHORT = 512  # tokens of a context that is encoded beside others, padded; a longer one goes alone
 _CHUNK = 4096  # tokens of a long context in one forward: bounds the memory of its hidden states
 
 
@@ -41,12 +43,26 @@ def encode(model: Any, tokens: Sequence[int]) -> Context:
     for part in torch.tensor([list(tokens)], dtype=torch.long, device=device).split(_CHUNK, dim=1):
         if part.shape[1]:
             model.model(input_ids=part, **passed)
-    layers = tuple((layer.keys, layer.values) for layer in cache.layers) if tokens else _nothing(model)
-    if any(tensor.shape[2] != len(tokens) for pair in layers for tensor in pair):
-        raise TrainingError(
-            f"A context of {len(tokens)} tokens was not kept whole.", "Models with a sliding window are not supported."
-        )
-    return Context(tuple(tokens), layers)
+    layers = [(layer.keys, layer.values) for layer in cache.layers] if tokens else _nothing(model)
+    return Context(tuple(tokens), _whole(layers, len(tokens)))
+
+
+@torch.no_grad()
+def encode_all(model: Any, contexts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Context]:
+    """Encode each distinct context with the model as it stands, the short ones together. Raises as `encode`."""
+    distinct = list(dict.fromkeys(contexts))
+    short = [tokens for tokens in distinct if 0 < len(tokens) <= _SHORT]
+    out = {tokens: encode(model, tokens) for tokens in distinct if not 0 < len(tokens) <= _SHORT}
+    if short:
+        rows = [torch.tensor(tokens) for tokens in short]
+        ids_BC = pad_sequence(rows, batch_first=True).to(next(model.parameters()).device)
+        cache = kv.empty(model)
+        model.model(input_ids=ids_BC, **kv.passed(model.model, cache))  # no token sees the padding after it
+        for row, tokens in enumerate(short):
+            own = slice(0, len(tokens))
+            layers = [(layer.keys[row, None, :, own], layer.values[row, None, :, own]) for layer in cache.layers]
+            out[tokens] = Context(tokens, _whole(layers, len(tokens)))
+    return out
 
 
 def joined(contexts: Sequence[Context]) -> list[tuple[Tensor, Tensor]]:
@@ -59,9 +75,17 @@ def joined(contexts: Sequence[Context]) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def _nothing(model: Any) -> tuple[tuple[Tensor, Tensor], ...]:
+def _whole(layers: Sequence[tuple[Tensor, Tensor]], count: int) -> tuple[tuple[Tensor, Tensor], ...]:
+    if any(tensor.shape[2] != count for pair in layers for tensor in pair):
+        raise TrainingError(
+            f"A context of {count} tokens was not kept whole.", "Models with a sliding window are not supported."
+        )
+    return tuple(layers)
+
+
+def _nothing(model: Any) -> list[tuple[Tensor, Tensor]]:
     """The layers of a context without tokens: a decision may begin with its header."""
     config, weight = model.config, next(model.parameters())
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     empty = weight.new_zeros(1, config.num_key_value_heads, 0, size)
-    return ((empty, empty),) * config.num_hidden_layers
+    return [(empty, empty)] * config.num_hidden_layers

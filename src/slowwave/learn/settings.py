@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, get_args
 from slowwave.errors import SettingsError
 
 Preset = Literal["gentle", "adapter", "full"]
+ContextMode = Literal["trained", "frozen", "detached"]
 Optimizer = Literal["adamw", "apollo", "apollo_mini"]
 
 
@@ -23,6 +24,7 @@ class LearnSettings:
     alpha: float = 16.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
+    context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)
     optimizer: Optimizer = "adamw"  # or APOLLO, APOLLO-Mini: small state for `full` nights of large models
     lr: float = 3e-3  # peak learning rate
     warmup: int = 8  # steps of linear warm-up, then a cosine to zero
@@ -62,6 +64,13 @@ class LearnSettings:
                 raise SettingsError(f"learn.{name} is {value}; it must be from {low} to {high}.")
         if self.preset not in get_args(Preset):
             raise SettingsError(f"learn.preset is {self.preset!r}.", "Use gentle, adapter or full.")
+        if self.context not in get_args(ContextMode):
+            raise SettingsError(f"learn.context is {self.context!r}.", "Use trained, frozen or detached.")
+        if self.preset == "full" and self.context == "frozen":
+            raise SettingsError(
+                "All parameters are trained, so the base cannot read what comes before.",
+                "Set learn.context to trained or detached.",
+            )
         if self.optimizer not in get_args(Optimizer):
             raise SettingsError(f"learn.optimizer is {self.optimizer!r}.", "Use adamw, apollo or apollo_mini.")
 

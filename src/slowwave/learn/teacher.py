@@ -6,14 +6,14 @@ divergence); with k = 64 it keeps nearly all of it (tests/unit/learn/test_teache
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.decision import Batch, Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.vocabulary import top
 
 
@@ -26,7 +26,13 @@ class Target:
 
 
 @torch.no_grad()
-def targets(model: Any, anchors: Sequence[Decision], k: int, micro_tokens: int) -> list[Target]:
+def targets(
+    model: Any,
+    anchors: Sequence[Decision],
+    k: int,
+    micro_tokens: int,
+    collate: Callable[[Sequence[Decision], torch.device], Batch] = collate,
+) -> list[Target]:
     """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
     device = next(model.parameters()).device
     out: list[Target | None] = [None] * len(anchors)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
-from slowwave.learn.decision import Batch, Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.freezing import Collate, header, packer
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl, targets
 from slowwave.learn.vocabulary import log_probs
@@ -76,9 +77,12 @@ def train(
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
+        if start is None and settings.context == "frozen":
+            weights.header = header([*lessons, *anchors, *watch])
+        pack = packer(model, frozen=bool(weights.header), detached=settings.context == "detached")
         device = next(model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):  # as in the steps: masters are float32
-            of_start = _teach(model, rehearsed, settings)
+            of_start = _teach(model, rehearsed, settings, pack)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # dropout draws too
             _loop(
@@ -91,6 +95,7 @@ def train(
                 list(zip(watch, watch_targets, strict=True)),
                 deadline,
                 on_step,
+                pack,
             )
     except BaseException:
         weights.release()
@@ -100,10 +105,12 @@ def train(
     return result
 
 
-def _teach(model: nn.Module, anchors: list[Decision], settings: LearnSettings) -> dict[Decision, Target]:
+def _teach(
+    model: nn.Module, anchors: list[Decision], settings: LearnSettings, pack: Collate = collate
+) -> dict[Decision, Target]:
     """What the model as it stands predicts on each anchor; one that is there twice is asked once."""
     once = list(dict.fromkeys(anchors))
-    return dict(zip(once, targets(model, once, settings.teacher_top_k, settings.micro_tokens), strict=True))
+    return dict(zip(once, targets(model, once, settings.teacher_top_k, settings.micro_tokens, pack), strict=True))
 
 
 def _loop(
@@ -116,6 +123,7 @@ def _loop(
     watch: list[tuple[Decision, Target]],
     deadline: float,
     on_step: Callable[[int, int, dict[str, float]], Any] | None,
+    pack: Collate,
 ) -> None:
     weights, model = result.weights, result.weights.model
     device = next(model.parameters()).device
@@ -144,6 +152,7 @@ def _loop(
                 },
                 settings.micro_tokens,
                 device,
+                pack,
             )
             norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
@@ -157,7 +166,7 @@ def _loop(
             optimizer.zero_grad(set_to_none=True)
             metrics |= {"step": step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
             if watch and (step + 1) % settings.drift_every == 0:
-                metrics["drift"] = drift(model, watch, settings)
+                metrics["drift"] = drift(model, watch, settings, pack)
             result.metrics.append(metrics)
             result.steps = step + 1
             if on_step is not None:
@@ -176,6 +185,7 @@ def _backward(
     terms: dict[str, tuple[float, Sequence[tuple[Decision, Target | None]]]],
     micro_tokens: int,
     device: torch.device,
+    pack: Collate,
 ) -> dict[str, float]:
     """Gradients of one step, in micro-batches of like length: of each term's weight times the mean over its decisions,
     each of which counts by its weight and not by its length. Returns the means and the loss."""
@@ -185,7 +195,7 @@ def _backward(
     for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens):
         part = [chosen[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            loss_B = losses(model, [pair for pair, _ in part], device)
+            loss_B = losses(model, [pair for pair, _ in part], device, pack)
         share = [decision.weight / mass[name] for (decision, _), name in part]
         weighted = [terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)]
         (loss_B * torch.tensor(weighted, device=device)).sum().backward()
@@ -198,11 +208,11 @@ def losses(
     model: nn.Module,
     part: Sequence[tuple[Decision, Target | None]],
     device: torch.device,
-    collate: Callable[[Sequence[Decision], torch.device], Batch] = collate,
+    pack: Collate = collate,
 ) -> Tensor:
     """[B], each decision's mean over its reply tokens: forward KL from its target, or cross-entropy without one."""
     order = sorted(range(len(part)), key=lambda row: part[row][1] is not None)  # each kind's logits are one slice
-    batch = collate([part[row][0] for row in order], device)
+    batch = pack([part[row][0] for row in order], device)
     hidden_ND, head = reply_hidden(model, batch), cast("nn.Module", model.lm_head)
     taught = [target for row in order if (target := part[row][1]) is not None]
     split = len(hidden_ND) - sum(len(target.tokens_TK) for target in taught)
@@ -228,7 +238,9 @@ def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int
 
 
 @torch.no_grad()
-def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: LearnSettings) -> float:
+def drift(
+    model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: LearnSettings, pack: Collate = collate
+) -> float:
     """Mean forward KL to the base on watched anchors, nats a token."""
     was_training = model.training
     model.eval()
@@ -237,7 +249,7 @@ def drift(model: nn.Module, watch: Sequence[tuple[Decision, Target]], settings: 
     for rows in micro_batches([decision for decision, _ in watch], settings.micro_tokens):
         part = [watch[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=_half(model)):
-            loss_B = losses(model, part, device)
+            loss_B = losses(model, part, device, pack)
         total += sum(decision.weight * loss for (decision, _), loss in zip(part, loss_B.tolist(), strict=True))
     model.train(was_training)
     return total / (sum(decision.weight for decision, _ in watch) or 1.0)

@@ -12,24 +12,30 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-_ROWS = 64  # of logits at a time: 6 MB of a vocabulary of 49,152 in bfloat16
+_ROWS = 64  # of logits at a time on a CPU: 6 MB of a vocabulary of 49,152 in bfloat16
+_BYTES = 256 << 20  # of float32 logits at a time on other devices: few launches, and little beside a model
 
 
 def log_probs(hidden_ND: Tensor, head: nn.Module, tokens_NK: Tensor) -> Tensor:
     """log p of each row's K tokens [N, K], float32, by a head without a bias that is frozen, or trained as well."""
-    if hidden_ND.device.type != "cpu" or type(head) is not nn.Linear or head.weight.requires_grad:
+    if type(head) is not nn.Linear or head.weight.requires_grad:
         return cast("Tensor", head(hidden_ND)).float().log_softmax(-1).gather(1, tokens_NK)
     dtype = head.weight.dtype
-    if torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")
+    if torch.is_autocast_enabled(hidden_ND.device.type):
+        dtype = torch.get_autocast_dtype(hidden_ND.device.type)
     return cast("Tensor", _LogProbs.apply(hidden_ND.to(dtype), head.weight.to(dtype), tokens_NK))
 
 
 @torch.no_grad()
-def top(hidden_ND: Tensor, head: nn.Module, k: int) -> tuple[Tensor, Tensor]:
+def top(hidden_ND: Tensor, head: Any, k: int) -> tuple[Tensor, Tensor]:
     """(tokens [N, k], log p [N, k]) of each row's k likeliest tokens."""
-    found = [head(rows).float().log_softmax(-1).topk(k, dim=-1) for rows in hidden_ND.split(_ROWS)]
+    rows = _rows(hidden_ND.device, head.weight.shape[0])
+    found = [head(rows_RD).float().log_softmax(-1).topk(k, dim=-1) for rows_RD in hidden_ND.split(rows)]
     return torch.cat([tokens for _, tokens in found]), torch.cat([logp for logp, _ in found])
+
+
+def _rows(device: torch.device, words: int) -> int:
+    return _ROWS if device.type == "cpu" else max(_ROWS, _BYTES // (4 * words))
 
 
 class _LogProbs(torch.autograd.Function):
@@ -38,7 +44,8 @@ class _LogProbs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, tokens_NK: Tensor) -> Tensor:
         found, means = [], []
-        for hidden_RD, tokens_RK in zip(hidden_ND.split(_ROWS), tokens_NK.split(_ROWS), strict=True):
+        rows = _rows(hidden_ND.device, len(weight_VD))
+        for hidden_RD, tokens_RK in zip(hidden_ND.split(rows), tokens_NK.split(rows), strict=True):
             logits_RV = (hidden_RD @ weight_VD.T).float()
             chosen_RK = logits_RV.gather(1, tokens_RK)
             most_R1 = logits_RV.amax(-1, keepdim=True)

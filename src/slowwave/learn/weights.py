@@ -6,6 +6,7 @@ Slow weights: an exponential average over the steps, then a straight line betwee
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ class Weights:
         self.model, self.settings = model, settings
         self.full = settings.preset == "full"
         self.fraction = 1.0
+        self.header: list[int] | None = None  # of a reply: an activated adapter acts from these tokens on
         adapter.activate(model, None)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # A is drawn at random
@@ -57,9 +59,9 @@ class Weights:
                 "Set learn.preset to full, or undo the nights before.",
             )
         if start is not None:
-            config = adapter.load(
-                self.model, NAME, start
-            )  # its shape is what was promoted, whatever the settings say now
+            # its shape, and where it acts, is what was promoted, whatever the settings say now
+            config = adapter.load(self.model, NAME, start, everywhere=True)
+            self.header = config.alora_invocation_tokens
         else:
             adapter.inject(self.model, config, NAME)
         self.config = config
@@ -105,7 +107,9 @@ class Weights:
 
             kept = low_rank(self.base, after, self.settings.rank, folder)
         else:
-            adapter.save(self.model, NAME, self.config, folder)
+            config = copy(self.config)
+            config.alora_invocation_tokens = self.header
+            adapter.save(self.model, NAME, config, folder)
             kept = 1.0
         size = sum(file.stat().st_size for file in folder.iterdir())
         return {"bytes": float(size), "energy_kept": kept}
@@ -126,7 +130,13 @@ def _values(model: nn.Module, start: Path) -> dict[str, Tensor]:
     """The tensors that version `start` changes, as it answers with them: its difference, or its adapter merged in."""
     if (start / difference.FILE).is_file():
         return difference.load(model, start)
-    adapter.load(model, NAME, start)
+    config = adapter.load(model, NAME, start, everywhere=True)
+    if config.alora_invocation_tokens:
+        adapter.remove(model, NAME)
+        raise TrainingError(
+            "The served version acts from a reply's header on; all parameters act everywhere.",
+            "Set learn.preset to adapter, or undo the nights before.",
+        )
     own = difference.base_parameters(model)
     merged = {
         f"{path}.weight": own[f"{path}.weight"].float() + cast("Any", layer).get_delta_weight(NAME).detach()

@@ -36,6 +36,15 @@ def prompt_ids(tokenizer: Any, chat: Sequence[Message]) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+@lru_cache(maxsize=4)
+def header_length(tokenizer: Any) -> int:
+    """How many tokens the template puts before an answer to open its turn, such as "<|im_start|>assistant"."""
+    chat = [{"role": "user", "content": "?"}]
+    whole = prompt_ids(tokenizer, chat)
+    before = tokenizer.apply_chat_template(chat, tokenize=False)
+    return max(0, len(whole) - len(tokenizer(before, add_special_tokens=False)["input_ids"]))
+
+
 def reply_ids(tokenizer: Any, answer: str) -> list[int]:
     """Tokens of an answer, with the end-of-turn token."""
     return [*tokenizer(_plain(tokenizer, answer), add_special_tokens=False)["input_ids"], turn_end(tokenizer)]

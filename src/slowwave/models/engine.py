@@ -25,7 +25,7 @@ from slowwave.errors import AdapterMismatch, DamagedFile, ModelNotFound, UsageEr
 from slowwave.learn import adapter as lora
 from slowwave.learn import cache as kv
 from slowwave.learn import difference
-from slowwave.models.chat import prompt_ids, split_next, turn_end
+from slowwave.models.chat import header_length, prompt_ids, split_next, turn_end
 from slowwave.models.manifest import base_hash
 from slowwave.records import Message
 
@@ -246,7 +246,8 @@ class Engine:
 
     def _inputs(self, prompts: list[list[int]], n: int) -> dict[str, Any]:
         """Padded on the left, but for what all begin with: it is read once, and its keys and values serve each row."""
-        shared = kv.shared([tuple(ids) for ids in prompts])
+        header = header_length(self.tokenizer)  # whole in each row: from it on an activated adapter acts
+        shared = kv.shared([tuple(ids[: len(ids) - header + 1]) for ids in prompts])
         padded: Any = self.tokenizer.pad({"input_ids": [ids[shared:] for ids in prompts]}, return_tensors="pt")
         ids_BT, mask_BT = padded["input_ids"].to(self.device), padded["attention_mask"].to(self.device)
         if not shared:

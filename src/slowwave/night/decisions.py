@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from slowwave.exam.match import has_rule, passes
 from slowwave.learn.decision import Decision
 from slowwave.learn.settings import LearnSettings
-from slowwave.models.chat import prompt_ids, reply_ids
+from slowwave.models.chat import header_length, prompt_ids, reply_ids
 from slowwave.models.engine import Engine
 from slowwave.records import Scene
 
@@ -113,4 +113,6 @@ def _decision(
     reply = reply_ids(engine.tokenizer, scene.answer or "")
     if not scene.ended:
         reply = reply[:-1]  # cut off by length: its end was not the model's choice
-    return Decision(tuple(prompt_ids(engine.tokenizer, scene.messages)), tuple(reply), weight, lesson, from_start)
+    context = tuple(prompt_ids(engine.tokenizer, scene.messages))
+    header = max(1, header_length(engine.tokenizer))  # what predicts the first token of a reply belongs to it
+    return Decision(context, tuple(reply), weight, lesson, from_start, header)

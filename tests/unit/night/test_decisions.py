@@ -25,8 +25,8 @@ class Letters:
     def __init__(self):
         self.tokenizer, self.version = self, None
 
-    def apply_chat_template(self, chat, **_):
-        return "".join(f"<{m['role']}>{m['content']}" for m in chat) + "<assistant>"
+    def apply_chat_template(self, chat, add_generation_prompt=False, **_):
+        return "".join(f"<{m['role']}>{m['content']}" for m in chat) + "<assistant>" * add_generation_prompt
 
     def __call__(self, text, **_):
         return {"input_ids": [ord(c) for c in text]}
@@ -78,6 +78,7 @@ def test_apply_is_learned_the_rest_is_held_and_the_exam_is_left_alone(engine):
     assert got.lessons[0].lesson and got.lessons[0].weight == 0.5
     assert not any(d.lesson or d.from_start for d in got.anchors + got.watch)
     assert bytes(got.lessons[0].reply) == b"right\0"
+    assert {bytes(d.context[-d.header :]) for d in got.lessons + got.anchors + got.watch} == {b"<assistant>"}
 
 
 def test_every_lesson_is_learned_as_often_as_the_one_with_most_scenes(engine):

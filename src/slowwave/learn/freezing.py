@@ -1,0 +1,48 @@
+"""How decisions of a night are packed: in one pass with their contexts, or after contexts that carry no gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from slowwave.errors import TrainingError
+from slowwave.learn import adapter
+from slowwave.learn.context import encode_all
+from slowwave.learn.decision import Batch, Decision, collate, collate_after
+
+Collate = Callable[[Sequence[Decision], torch.device], Batch]
+
+
+def packer(model: Any, *, frozen: bool, detached: bool) -> Collate:
+    """The way in which decisions are packed for `model`.
+
+    Args:
+        frozen: the base reads the contexts, whatever is in training: exact for an adapter that acts from the header on.
+        detached: the model as it stands reads them, without gradient: the gradient leaves out what changes there.
+    """
+    if not frozen and not detached:
+        return collate
+
+    def after(decisions: Sequence[Decision], device: torch.device) -> Batch:
+        with adapter.silent(model) if frozen else nullcontext():
+            contexts = encode_all(model, [decision.frozen for decision in decisions])
+        return collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
+
+    return after
+
+
+def header(decisions: Sequence[Decision]) -> list[int]:
+    """The tokens with which every reply of `decisions` begins its turn.
+
+    Raises:
+        TrainingError: there are none, or they differ, so that no adapter could know where to begin.
+    """
+    found = {decision.context[len(decision.context) - decision.header :] for decision in decisions}
+    if len(found) != 1 or not (tokens := next(iter(found))):
+        raise TrainingError(
+            f"The replies begin with {len(found)} kinds of headers.", "Set learn.context to trained or detached."
+        )
+    return list(tokens)
