@@ -5,6 +5,8 @@ Qwen2.5's shapes. Ours encodes the context once and packs the K decisions into o
 reads the context with each of them, its loss on the decision alone, K sequences accumulated; it is measured with and
 without gradient checkpointing, and the faster that fits counts. "cached" leaves out the encoding: any later epoch.
 
+`--personas N` measures nights of N personas in the same passes against one night after the other instead.
+
 Times are medians over steps of one process; their interval is the fastest and the slowest step.
 """
 
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _personas
 import torch
 from _table import Row, arguments, finish
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
@@ -28,8 +31,8 @@ from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 from slowwave.learn import adapter
 from slowwave.learn.context import encode
 from slowwave.learn.decision import Decision, collate_after
+from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
-from slowwave.learn.train import losses
 from slowwave.learn.weights import lora_config
 
 SHAPES = {  # hidden, intermediate, layers, heads, key heads: Qwen2.5's config.json files
@@ -72,17 +75,18 @@ class Measured:
 
 
 def build(shape: str, device: torch.device) -> Any:
-    """A model of that shape with random weights in bfloat16."""
+    """A model of that shape with random weights; in bfloat16 on a GPU."""
     hidden, wide, layers, heads, key_heads = SHAPES[shape]
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     config = Qwen2Config(
         vocab_size=VOCABULARY if shape != "tiny" else 512, hidden_size=hidden, intermediate_size=wide,
         num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=key_heads, tie_word_embeddings=True,
-        max_position_embeddings=32_768, dtype=torch.bfloat16,
+        max_position_embeddings=32_768, dtype=dtype,
     )  # fmt: skip
     torch.manual_seed(0)
     with device:
         model: Any = Qwen2ForCausalLM(config)
-    return model.to(torch.bfloat16).eval().requires_grad_(False)
+    return model.to(dtype).eval().requires_grad_(False)
 
 
 def sequences(case: Case, words: int) -> list[list[int]]:
@@ -112,7 +116,7 @@ def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
     collate = lambda chosen, where: collate_after(chosen, [context] * len(chosen), where)  # noqa: E731
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss_B = losses(model, [(decision, None) for decision in decisions], device, collate)
         loss_B.mean().backward()
         optimizer.step()
@@ -150,7 +154,8 @@ def trl(shape: str, case: Case, steps: int, device: torch.device, checkpointing:
         config = SFTConfig(
             output_dir=folder, max_steps=steps + 2, per_device_train_batch_size=1, max_length=None,
             gradient_accumulation_steps=case.decisions, gradient_checkpointing=checkpointing, learning_rate=1e-3,
-            report_to="none", save_strategy="no", logging_strategy="no", disable_tqdm=True, bf16=True,
+            report_to="none", save_strategy="no", logging_strategy="no", disable_tqdm=True,
+            bf16=device.type == "cuda",
             use_cpu=device.type == "cpu", dataset_kwargs={"skip_prepare_dataset": True},
         )  # fmt: skip
         trainer = SFTTrainer(
@@ -238,6 +243,19 @@ def compare(shape: str, case: Case, steps: int, device: torch.device, log: Path 
     return rows
 
 
+def personas(shape: str, count: int, steps: int, device: torch.device) -> list[Row]:
+    """How much faster `count` personas train in the same passes."""
+    model = build(shape, device)
+    together, apart = (_personas.seconds_a_step(model, count, steps, together=way) for way in (True, False))
+    head = f"{shape}, {count} personas"
+    whole = statistics.median(apart)
+    return [
+        _row(f"{head}: in the same passes, ms a step", [1000 * s for s in together]),
+        _row(f"{head}: one after the other, ms for a step of each", [1000 * s for s in apart]),
+        _row(f"{head}: times faster", [whole / s for s in together], *((8, 20) if count == 64 else ())),
+    ]
+
+
 def _row(figure: str, values: list[float], floor: float | None = None, aim: float | None = None) -> Row:
     return Row(figure, statistics.median(values), min(values), max(values), floor, aim)
 
@@ -256,12 +274,16 @@ def main() -> None:
     parser.add_argument("--shape", default="1.5b", choices=sorted(SHAPES))
     parser.add_argument("--steps", type=int, default=10, help="steps that are timed")
     parser.add_argument("--cases", default="0,1,2,3", help="places in the table of cases, with commas")
+    parser.add_argument("--personas", type=int, help="measure so many personas in one pass, and nothing else")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cases = [CASES[int(place)] for place in args.cases.split(",")]
     if args.smoke:
         args.shape, args.steps, cases = "tiny", 1, [Case(64, 2)]
+    if args.personas:
+        finish(personas(args.shape, args.personas, args.steps, device), args)
+        return
     finish([row for case in cases for row in compare(args.shape, case, args.steps, device, args.log)], args)
 
 

@@ -31,9 +31,10 @@ from torch import Tensor, nn
 
 from slowwave.exam.statistics import Interval, bootstrap, interval_over_seeds
 from slowwave.learn.decision import Decision
+from slowwave.learn.loss import drift
 from slowwave.learn.settings import preset
 from slowwave.learn.teacher import targets
-from slowwave.learn.train import drift, train
+from slowwave.learn.train import train
 from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.models.engine import Engine
 

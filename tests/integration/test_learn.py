@@ -9,8 +9,9 @@ import torch
 from slowwave.errors import UsageError
 from slowwave.learn.decision import Decision
 from slowwave.learn.freezing import packer
+from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
-from slowwave.learn.train import Trained, losses, train
+from slowwave.learn.train import Trained, train
 from slowwave.models.chat import header_length, prompt_ids, reply_ids
 from slowwave.models.engine import Engine, Reply
 

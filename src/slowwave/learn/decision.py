@@ -30,6 +30,7 @@ class Decision:
     weight: float = 1.0
     lesson: bool = True
     from_start: bool = False  # anchors only: taught by the starting version instead of the base
+    persona: int = 0  # whose adapter it goes through, where many train together
     header: int = 1  # last tokens of the context that belong to the reply's turn: its header, such as "assistant:"
 
     def __len__(self) -> int:
@@ -55,6 +56,7 @@ class Batch:
     rows_N: Tensor  # which decision a reply token belongs to
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
+    personas: tuple[int, ...] = ()  # whose each of the T tokens is; only after contexts
 
 
 def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:
@@ -92,6 +94,7 @@ def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], de
     sequences: list[tuple[int, int, int]] = []
     ids: list[int] = []
     positions: list[int] = []
+    personas: list[int] = []
     first = [0] * len(decisions)  # the token that predicts the reply's first
     for row in sorted(range(len(decisions)), key=owners.__getitem__):  # those of one context together
         decision, frozen = decisions[row], decisions[row].frozen
@@ -102,6 +105,7 @@ def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], de
         sequences.append((owners[row], len(frozen), len(own)))
         ids += own
         positions += range(len(frozen), len(decision))
+        personas += [decision.persona] * len(own)
     rows = [row for row, decision in enumerate(decisions) for _ in decision.reply]
     places = [first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]
     targets = [token for decision in decisions for token in decision.reply]
@@ -109,7 +113,7 @@ def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], de
     lengths = [len(context.tokens) for context in distinct]
     packing = blocks(lengths, sequences, device) if device.type == "cuda" else pack_after(lengths, sequences, device)
     packing = replace(packing, before=joined(distinct))
-    return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets))
+    return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets), tuple(personas))
 
 
 def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]:

@@ -115,4 +115,4 @@ def _decision(
         reply = reply[:-1]  # cut off by length: its end was not the model's choice
     context = tuple(prompt_ids(engine.tokenizer, scene.messages))
     header = max(1, header_length(engine.tokenizer))  # what predicts the first token of a reply belongs to it
-    return Decision(context, tuple(reply), weight, lesson, from_start, header)
+    return Decision(context, tuple(reply), weight, lesson, from_start, header=header)

@@ -10,9 +10,9 @@ from slowwave.errors import TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import encode
 from slowwave.learn.decision import Decision, collate_after
+from slowwave.learn.loss import losses
 from slowwave.learn.packing import pack_after
 from slowwave.learn.settings import preset
-from slowwave.learn.train import losses
 from slowwave.learn.weights import lora_config
 from tests.unit.learn.tiny import decisions, llama, reply_logits
 

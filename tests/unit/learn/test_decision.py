@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from slowwave.learn.decision import Decision, collate, micro_batches
-from slowwave.learn.train import losses
+from slowwave.learn.loss import losses
 from tests.unit.learn.tiny import LESSONS, WORDS, llama, reply_logits
 
 CPU = torch.device("cpu")

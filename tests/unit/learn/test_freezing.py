@@ -11,8 +11,9 @@ from slowwave.learn import adapter
 from slowwave.learn.context import encode, encode_all
 from slowwave.learn.decision import collate
 from slowwave.learn.freezing import packer
+from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
-from slowwave.learn.train import losses, train
+from slowwave.learn.train import train
 from slowwave.learn.weights import Weights
 from tests.unit.learn.tiny import answer, decisions, equal, llama, settings, tensors, untouched
 from tests.unit.learn.twin import twin

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from slowwave.learn.decision import collate
+from slowwave.learn.loss import losses
 from slowwave.learn.teacher import forward_kl, targets
-from slowwave.learn.train import losses
 from slowwave.learn.weights import Weights
 from tests.unit.learn.tiny import ANCHORS, reply_logits, settings
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from slowwave.errors import TrainingError
+from slowwave.learn import loss, plan
 from slowwave.learn import train as room
 from slowwave.learn.train import train
 from tests.unit.learn.tiny import ANCHORS, LESSONS, answer, decisions, equal, llama, settings, tensors, untouched
@@ -26,7 +27,7 @@ def result(wished, **rest):
 @torch.no_grad()
 def unlearned(model):
     """The lessons' cross-entropy, nats a token."""
-    return float(room.losses(model, [(lesson, None) for lesson in LESSONS], torch.device("cpu")).mean())
+    return float(loss.losses(model, [(lesson, None) for lesson in LESSONS], torch.device("cpu")).mean())
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -42,7 +43,7 @@ def test_lessons_are_learned_and_the_base_comes_back(model, name):
 
 @pytest.mark.parametrize("weight", [0.25, 1.0, 3.0])
 def test_each_lesson_counts_by_its_salience(model, weight):
-    one, other = (float(room.losses(model, [(lesson, None)], torch.device("cpu"))) for lesson in LESSONS[:2])
+    one, other = (float(loss.losses(model, [(lesson, None)], torch.device("cpu"))) for lesson in LESSONS[:2])
     lessons = [replace(LESSONS[0], weight=weight), LESSONS[1]]
     night = trained(model, settings(lesson_batch=2, lr=1e-8), lessons, anchors=[])
     assert night.metrics[0]["cross_entropy"] == pytest.approx((weight * one + other) / (weight + 1), rel=1e-4)
@@ -151,7 +152,7 @@ def test_drift_is_nothing_at_the_start_and_leaves_the_mode(model):
     watch = list(zip(WATCH, room.targets(model, WATCH, 16, 40), strict=True))
     for training in (True, False):
         model.train(training)
-        assert abs(room.drift(model, watch, settings())) < 1e-5
+        assert abs(loss.drift(model, watch, settings())) < 1e-5
         assert model.training is training
 
 
@@ -171,13 +172,13 @@ def test_no_step_begins_after_the_deadline(model):
 
 def spoil(monkeypatch, bad):
     """Let the steps in `bad` (counted from 0, one micro-batch each) have a loss that is no number."""
-    honest, calls = room.losses, iter(range(10**6))
+    honest, calls = loss.losses, iter(range(10**6))
 
     def losses(*arguments):
         loss_B = honest(*arguments)
         return loss_B * float("nan") if next(calls) in bad else loss_B
 
-    monkeypatch.setattr(room, "losses", losses)
+    monkeypatch.setattr(loss, "losses", losses)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -226,15 +227,15 @@ def test_nothing_to_learn_is_said(model):
 
 
 def test_warm_up_then_a_cosine_to_zero():
-    rates = [room.rate(step, 40, 8) for step in range(40)]
+    rates = [plan.rate(step, 40, 8) for step in range(40)]
     assert rates[0] == pytest.approx(1 / 9) and rates[8] == 1.0 and rates[39] < 0.01
     assert rates[:9] == sorted(rates[:9]) and rates[8:] == sorted(rates[8:], reverse=True)
-    assert room.rate(0, 1, 8) == 1.0  # a night of one step has no time to warm up
+    assert plan.rate(0, 1, 8) == 1.0  # a night of one step has no time to warm up
 
 
 @pytest.mark.parametrize(("count", "size"), [(5, 2), (3, 7), (4, 4), (0, 3), (3, 0)])
 def test_every_scene_comes_once_before_any_comes_again(count, size):
-    draw = room._draws(count, size, seed=1)
+    draw = plan._draws(count, size, seed=1)
     batches = [next(draw) for _ in range(30)]
     assert all(len(batch) == (size if count else 0) for batch in batches)
     flat = [i for batch in batches for i in batch]

@@ -1,0 +1,238 @@
+"""Nights of many personas in one: their decisions share every pass over the base, and nothing else.
+
+Each persona has its own adapter, optimizer state, draws, learning rate and loss, so that its weights come out as from
+a night alone (`train.py`, which is this module's twin). Adapters act from the reply's header on: what comes before is
+the base's, and may be shared.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from slowwave.errors import SettingsError, TrainingError
+from slowwave.learn import adapter
+from slowwave.learn.context import encode_all
+from slowwave.learn.decision import Batch, Decision, collate_after, micro_batches
+from slowwave.learn.freezing import Collate, header
+from slowwave.learn.loss import Terms, backward, half, losses
+from slowwave.learn.plan import Taught, plan, rate
+from slowwave.learn.settings import LearnSettings
+from slowwave.learn.stack import Stack, seats
+from slowwave.learn.teacher import targets
+from slowwave.learn.weights import Weights
+
+
+@dataclass(frozen=True)
+class Night:
+    """One persona's: as the arguments of `train.train`."""
+
+    lessons: Sequence[Decision]
+    anchors: Sequence[Decision] = ()
+    seed: int = 0
+    start: Path | None = None
+    watch: Sequence[Decision] = ()
+
+
+@dataclass
+class Learned:
+    """What a persona's night came to; `weights(model)` opens it."""
+
+    night: Night
+    settings: LearnSettings
+    header: list[int]
+    values: dict[str, Tensor] = field(default_factory=dict)
+    steps: int = 0
+    skipped: int = 0
+    stopped: str = "finished"
+    metrics: list[dict[str, float]] = field(default_factory=list)
+
+    def weights(self, model: nn.Module) -> Weights:
+        """The night's weights inside `model`, to walk back, save and release, as after a night alone."""
+        weights = Weights(model, self.settings, self.night.start, self.night.seed)
+        weights.header, weights.slow = self.header, self.values
+        weights.at(1.0)
+        return weights
+
+
+def train_together(
+    model: Any,
+    nights: Sequence[Night],
+    settings: LearnSettings,
+    *,
+    deadline: float = math.inf,
+    on_step: Callable[[int, int], Any] | None = None,
+) -> list[Learned]:
+    """Train each night's lessons in and hold its anchors still, all in the same passes.
+
+    Args:
+        model: a transformers causal model; it is given back as it was.
+        settings: of all; with a context that is frozen, and AdamW.
+        on_step: called with (step, steps of the longest night).
+
+    Raises:
+        SettingsError: settings under which personas would touch each other. TrainingError: a night without lessons,
+            without one header, or adapters of different shapes. A night with too many non-finite steps, or that drifts
+            beyond its bound, ends by itself.
+    """
+    if settings.context != "frozen" or settings.optimizer != "adamw" or settings.dropout:
+        raise SettingsError(
+            "Personas train together after frozen contexts, with AdamW and without dropout.",
+            "Set learn.context to frozen, learn.optimizer to adamw and learn.dropout to 0.",
+        )
+    if not nights or not all(night.lessons for night in nights):
+        raise TrainingError("There is nothing to train on in one of the nights.", "Leave it out.")
+    with adapter.silent(model):
+        out, starts, scales = list[Learned](), list[dict[str, Tensor]](), set[float]()
+        for night in nights:
+            mark = header([*night.lessons, *night.anchors, *night.watch])
+            weights = Weights(model, settings, night.start, night.seed)
+            if weights.header not in (None, mark):
+                weights.release()
+                raise TrainingError("A served version acts from another header on.", "Undo it, or teach it alone.")
+            out.append(Learned(night, settings, mark))
+            starts.append(weights.start)
+            scales.add(weights.config.lora_alpha / weights.config.r)
+            weights.release()
+        stack = Stack(starts, scales)
+        with stack.acting(model):
+            _loop(model, out, stack, settings, deadline, on_step)
+    return out
+
+
+def _loop(
+    model: Any, out: list[Learned], stack: Stack, settings: LearnSettings, deadline: float,
+    on_step: Callable[[int, int], Any] | None,
+) -> None:  # fmt: skip
+    pack = _packer(model, stack)
+    plans = _plans(model, out, stack, settings)
+    watched = [(p, pair) for p, one in enumerate(out) for pair in _taught(model, one.night.watch, settings, p)]
+    owned = [list(stack.of(p).values()) for p in range(len(out))]
+    optimizer = torch.optim.AdamW(
+        [{"params": mine} for mine in owned], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+    )
+    slow = {key: value.detach().clone() for key, value in stack.tensors.items()}
+    lengths = [settings.steps(len(one.night.lessons)) for one in out]
+    for step in range(max(lengths)):
+        if time.monotonic() > deadline:
+            for p, one in enumerate(out):
+                one.stopped = "out of time" if step < lengths[p] and one.stopped == "finished" else one.stopped
+            break
+        awake = [p for p, one in enumerate(out) if step < lengths[p] and one.stopped == "finished"]
+        if not awake:
+            break
+        terms = {p: _of(p, next(plans[p])) for p in awake}
+        found = _gradients(model, stack, terms, settings, pack)
+        if len(awake) > 1 and not all(map(_finite, found.values())):  # a NaN may have spread: whose was it?
+            found = {p: _gradients(model, stack, {p: terms[p]}, settings, pack)[p] for p in awake}
+        moved = [p for p in awake if _finite(found[p])]
+        for p in awake:
+            optimizer.param_groups[p]["lr"] = settings.lr * rate(step, lengths[p], settings.warmup)
+            out[p].metrics.append({**found[p], "step": step})
+            out[p].steps = step + 1
+            out[p].skipped += p not in moved
+            if out[p].skipped > settings.max_skipped:
+                out[p].stopped = f"{out[p].skipped} steps had a non-finite loss or gradient"
+        for p in set(range(len(out))) - set(moved):
+            for parameter in owned[p]:
+                parameter.grad = None  # its moments stay as they are
+        optimizer.step()
+        keep = min(settings.ema, (1 + step) / (10 + step)) if settings.ema else 0.0
+        with torch.no_grad():
+            for key, value in stack.tensors.items():
+                slow[key][moved] = torch.lerp(slow[key][moved], value[moved], 1 - keep)
+        if watched and (step + 1) % settings.drift_every == 0:
+            for p, drifted in _drifts(model, [pair for pair in watched if pair[0] in awake], settings, pack).items():
+                out[p].metrics[-1]["drift"] = drifted
+                if not drifted <= settings.drift_bound and out[p].stopped == "finished":  # NaN stops too
+                    out[p].stopped = f"drift {drifted:.3f} passed its bound of {settings.drift_bound}"
+            stack.seats = None
+        if on_step is not None:
+            on_step(step + 1, max(lengths))
+    for p, one in enumerate(out):
+        one.values = {key: value[p] for key, value in slow.items()}
+
+
+def _gradients(
+    model: Any, stack: Stack, terms: dict[int, Terms], settings: LearnSettings, pack: Collate
+) -> dict[int, dict[str, float]]:
+    """Clipped gradients of these personas in their own tensors; their losses and the gradients' norms."""
+    merged = {f"{p} {name}": term for p, mine in terms.items() for name, term in mine.items()}
+    means = backward(model, merged, settings.micro_tokens, next(model.parameters()).device, pack)
+    stack.seats = None
+    stack.hand_out(terms)
+    found = {p: {name: means[f"{p} {name}"] for name in mine} for p, mine in terms.items()}
+    for p, mine in found.items():
+        mine["grad_norm"] = float(nn.utils.clip_grad_norm_(stack.of(p).values(), settings.clip))
+    return found
+
+
+def _drifts(
+    model: Any, watched: Sequence[tuple[int, Taught]], settings: LearnSettings, pack: Collate
+) -> dict[int, float]:
+    """Each persona's drift from the base on what it watches, nats a token."""
+    sums: dict[int, list[float]] = {}
+    with torch.no_grad():
+        for rows in micro_batches([decision for _, (decision, _) in watched], settings.micro_tokens):
+            part = [watched[row] for row in rows]
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=half(model)):
+                loss_B = losses(model, [pair for _, pair in part], model.device, pack)
+            for (p, _), loss in zip(part, loss_B.tolist(), strict=True):
+                sums.setdefault(p, []).append(loss)
+    return {p: sum(mine) / len(mine) for p, mine in sums.items()}
+
+
+def _taught(model: Any, anchors: Sequence[Decision], settings: LearnSettings, persona: int) -> list[Taught]:
+    """These anchors, marked as the persona's, with what the base says."""
+    found = targets(model, anchors, settings.teacher_top_k, settings.micro_tokens)
+    return [(replace(a, persona=persona), target) for a, target in zip(anchors, found, strict=True)]
+
+
+def _finite(figures: dict[str, float]) -> bool:
+    return all(map(math.isfinite, figures.values()))
+
+
+def _of(persona: int, terms: Terms) -> Terms:
+    """The terms with every decision marked as this persona's."""
+    return {
+        name: (weight, [(replace(decision, persona=persona), target) for decision, target in pairs])
+        for name, (weight, pairs) in terms.items()
+    }
+
+
+def _plans(model: Any, out: list[Learned], stack: Stack, settings: LearnSettings) -> list[Iterator[Terms]]:
+    """Each persona's batches, with what its anchors' teachers say: the base, and the version that it starts from."""
+    kept = [[a for a in one.night.anchors if not a.from_start and settings.kl_weight] for one in out]
+    rehearsed = [[a for a in one.night.anchors if a.from_start and settings.rehearsal_weight] for one in out]
+    k, tokens = settings.teacher_top_k, settings.micro_tokens
+    once = list(dict.fromkeys(a for mine in kept for a in mine))  # the base says the same to all
+    of_base = dict(zip(once, targets(model, once, k, tokens), strict=True))
+    marked = [replace(a, persona=p) for p, mine in enumerate(rehearsed) for a in mine]
+    device = next(model.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
+        of_start = iter(zip(marked, targets(model, marked, k, tokens, _packer(model, stack)), strict=True))
+    stack.seats = None
+    plans = []
+    for p, one in enumerate(out):
+        again: list[Taught] = [next(of_start) for _ in rehearsed[p]]
+        taught: list[Taught] = [(a, of_base[a]) for a in kept[p]]
+        plans.append(plan(list(one.night.lessons), taught, again, settings, one.night.seed))
+    return plans
+
+
+def _packer(model: Any, stack: Stack) -> Collate:
+    def pack(decisions: Sequence[Decision], device: torch.device) -> Batch:
+        stack.seats = None  # the base reads the contexts
+        contexts = encode_all(model, [decision.frozen for decision in decisions])
+        batch = collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
+        stack.seats = seats(batch.personas, device)
+        return batch
+
+    return pack
