@@ -24,6 +24,7 @@ from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.models.engine import Engine
 
 QUESTIONS = [f"What is {a} plus {b}, and why?" for a in range(4) for b in range(4)]
+TEXT = "The quick brown fox jumps over the lazy dog. " * 20
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -33,23 +34,24 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.monotonic() - began
 
 
-def measure(engine: Engine, tokens: int, steps: int) -> dict[str, float]:
-    """Seconds of answering sixteen questions, of reading 2,000 tokens, and of some training steps."""
-    chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
+def measure(engine: Engine, count: int, tokens: int, steps: int) -> dict[str, float]:
+    """Seconds of answering `count` questions, of reading texts of 200 tokens, and of some training steps."""
+    chats = [[{"role": "user", "content": question}] for question in QUESTIONS[:count]]
     tokenizer = engine.tokenizer
     decisions = [
         Decision(tuple(prompt_ids(tokenizer, chat)), tuple(reply_ids(tokenizer, "It is a number. " * 6)))
         for chat in chats
     ]
-    settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, min_steps=1, lesson_batch=8, warmup=0)
+    batch = count // 2
+    settings = replace(preset("adapter"), kl_weight=0.0, epochs=steps / 2, min_steps=1, lesson_batch=batch, warmup=0)
 
     def learn() -> None:
         trained = train(engine.model, decisions, [], settings)
         trained.weights.release()
 
     return {
-        "generation, 16 together": seconds(lambda: engine.generate(chats, max_new_tokens=tokens)),
-        "reading": seconds(lambda: engine.bits_per_byte(["The quick brown fox jumps over the lazy dog. " * 20] * 10)),
+        f"generation, {count} together": seconds(lambda: engine.generate(chats, max_new_tokens=tokens)),
+        "reading": seconds(lambda: engine.bits_per_byte([TEXT] * (count // 2 + 2))),
         "training, adapter": seconds(learn),
     }
 
@@ -61,10 +63,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=cache / "models" / "smollm2-135m-instruct")
     args = parser.parse_args()
     engines = {dtype: Engine.load(args.model, dtype=dtype) for dtype in ("float32", "bfloat16")}
-    tokens, steps, repeats = (8, 1, 1) if args.smoke else (48, 4, max(3, args.seeds))
+    size, repeats = ((2, 2, 1), 1) if args.smoke else ((16, 48, 4), max(3, args.seeds))
     for engine in engines.values():
-        measure(engine, 4, 1)  # warm-up
-    runs = [{dtype: measure(engine, tokens, steps) for dtype, engine in engines.items()} for _ in range(repeats)]
+        measure(engine, 2, 2, 1)  # warm-up
+    runs = [{dtype: measure(engine, *size) for dtype, engine in engines.items()} for _ in range(repeats)]
     rows = []
     for name in runs[0]["float32"]:
         ratios = [run["float32"][name] / run["bfloat16"][name] for run in runs]
