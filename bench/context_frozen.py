@@ -5,7 +5,8 @@ Qwen2.5's shapes. Ours encodes the context once and packs the K decisions into o
 reads the context with each of them, its loss on the decision alone, K sequences accumulated; it is measured with and
 without gradient checkpointing, and the faster that fits counts. "cached" leaves out the encoding: any later epoch.
 
-`--personas N` measures nights of N personas in the same passes against one night after the other instead.
+`--personas N` measures nights of N personas in the same passes against one night after the other instead,
+`--optimizers` a step of APOLLO on all parameters against AdamW's.
 
 Times are medians over steps of one process; their interval is the fastest and the slowest step.
 """
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _optimizers
 import _personas
 import torch
 from _table import Row, arguments, finish
@@ -275,12 +277,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="steps that are timed")
     parser.add_argument("--cases", default="0,1,2,3", help="places in the table of cases, with commas")
     parser.add_argument("--personas", type=int, help="measure so many personas in one pass, and nothing else")
+    parser.add_argument("--optimizers", action="store_true", help="measure the optimizers, and nothing else")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cases = [CASES[int(place)] for place in args.cases.split(",")]
     if args.smoke:
         args.shape, args.steps, cases = "tiny", 1, [Case(64, 2)]
+    if args.optimizers:
+        head = f"{args.shape}, all parameters"
+        finish(_optimizers.rows(build(args.shape, device), head, args.steps, lambda: _now(device)), args)
+        return
     if args.personas:
         finish(personas(args.shape, args.personas, args.steps, device), args)
         return

@@ -58,14 +58,15 @@ class Apollo(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update = self._update(parameter, parameter.grad.float(), group, index)
                     if group["weight_decay"]:
                         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.sub_((group["lr"] * update).to(parameter.dtype))
+                    self._move(parameter, parameter.grad.float(), group, index)
                 index += 1
         return loss
 
-    def _update(self, parameter: Tensor, grad: Tensor, group: dict[str, Any], index: int) -> Tensor:
+    def _move(self, parameter: Tensor, grad: Tensor, group: dict[str, Any], index: int) -> None:
+        """One step of one parameter. A matrix's gradient is read three times and nothing of its size is written but
+        the weights: the norm of the step comes from those of the channels."""
         state = self.state[parameter]
         matrix = grad.ndim == 2
         side = 0 if not matrix or grad.shape[0] <= grad.shape[1] else 1  # the shorter, along which P projects
@@ -85,15 +86,15 @@ class Apollo(torch.optim.Optimizer):
         square = state["exp_avg_sq"].mul_(keep_sq).addcmul_(low, low, value=1 - keep_sq) / (1 - keep_sq**step)
         adapted = mean / (square.sqrt_() + group["eps"])
         if not matrix:
-            return adapted
+            parameter.sub_((group["lr"] * adapted).to(parameter.dtype))
+            return
         over = (0, 1) if group["tensorwise"] else (side,)
-        rates = _norm(adapted, over) / _norm(low, over).clamp_min(1e-12)
         scale = group["scale"] or max(1.0, grad.shape[side] / group["rank"])
-        update = grad * rates * math.sqrt(scale)
-        norm, last = update.norm(), state["norm"]
+        rates = _norm(adapted, over) / _norm(low, over).clamp_min(1e-12) * math.sqrt(scale)
+        norm, last = torch.linalg.vector_norm(rates * _norm(grad, over)), state["norm"]
         within = torch.where(last > 0, (group["growth"] * last / norm.clamp_min(1e-12)).clamp(max=1.0), 1.0)
         state["norm"] = norm * within
-        return update * within
+        parameter.addcmul_(grad, rates * within, value=-group["lr"])
 
     def _projection(self, parameter: Tensor, width: int, group: dict[str, Any], index: int, step: int) -> Tensor:
         """P [rank, width] of this step, the same on every machine that has the seed."""
