@@ -82,7 +82,7 @@ def _embedder(path: str) -> Embedder:
 
 
 def _items(args: Any) -> list[_quality.Item]:
-    return _quality.load(HERE / "lessons" / f"{args.lessons}.json", 4 if args.smoke else None)
+    return _quality.load(HERE / "lessons" / f"{args.lessons}.json", 2 if args.smoke else None)
 
 
 def _dreams(args: Any) -> DreamSettings:

@@ -26,10 +26,10 @@ SMALL = {
     "dream.composed": 30,
     "dream.ordinary": 32,
     "dream.watch": 4,
-    "dream.near_tokens": 12,  # in 44 steps the first tokens, in which a lesson fires, must weigh most
+    "dream.near_tokens": 12,  # in 30 steps the first tokens, in which a lesson fires, must weigh most
     "learn.lesson_batch": 4,
-    "learn.anchor_batch": 12,
-    "learn.min_steps": 44,
+    "learn.anchor_batch": 6,
+    "learn.min_steps": 30,
     "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
     "exam.panel_items": 12,
