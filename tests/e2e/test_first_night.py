@@ -32,7 +32,7 @@ SMALL = {
     "learn.min_steps": 30,
     "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
-    "exam.panel_items": 12,
+    "exam.panel_items": 8,
     "exam.near_misses": 1,
     "exam.min_gain": 0.1,
     "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: three lessons say little about margins

@@ -17,7 +17,7 @@ TINY = (
     "dream.samples=0", "dream.apply=8", "dream.composed=10", "dream.near_miss=10",
     "dream.composed_near=2", "dream.ordinary=16", "dream.watch=4",
     "dream.answer_tokens=16", "exam.panel_items=6", "exam.max_new_tokens=24",
-    "learn.epochs=5", "learn.min_steps=1", "learn.lesson_batch=4", "learn.anchor_batch=8", "learn.warmup=4",
+    "learn.epochs=5", "learn.min_steps=1", "learn.lesson_batch=4", "learn.anchor_batch=5", "learn.warmup=4",
     # the smallest panel: margins that one item of six cannot break
     "exam.multiple_choice=0.4", "exam.refusals=0.4", "exam.drift=0.2", "exam.bits_per_byte=0.05",
 )  # fmt: skip
