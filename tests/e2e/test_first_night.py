@@ -26,10 +26,10 @@ SMALL = {
     "dream.composed": 30,
     "dream.ordinary": 32,
     "dream.watch": 4,
-    "dream.near_tokens": 12,  # in 30 steps the first tokens, in which a lesson fires, must weigh most
+    "dream.near_tokens": 12,  # in 26 steps the first tokens, in which a lesson fires, must weigh most
     "learn.lesson_batch": 4,
-    "learn.anchor_batch": 6,
-    "learn.min_steps": 30,
+    "learn.anchor_batch": 4,
+    "learn.min_steps": 26,
     "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
     "exam.panel_items": 8,
