@@ -54,9 +54,12 @@ def encode_all(model: Any, contexts: Sequence[tuple[int, ...]]) -> dict[tuple[in
     short = [tokens for tokens in distinct if 0 < len(tokens) <= _SHORT]
     out = {tokens: encode(model, tokens) for tokens in distinct if not 0 < len(tokens) <= _SHORT}
     if short:
-        rows = [torch.tensor(tokens) for tokens in short]
-        ids_BC = pad_sequence(rows, batch_first=True).to(next(model.parameters()).device)
-        cache = kv.empty(model)
+        shared, device, cache = kv.shared(short), next(model.parameters()).device, kv.empty(model)
+        if shared:  # such as a system prompt: read once
+            model.model(input_ids=torch.tensor([short[0][:shared]], device=device), **kv.passed(model.model, cache))
+            cache.batch_repeat_interleave(len(short))
+        rows = [torch.tensor(tokens[shared:]) for tokens in short]
+        ids_BC = pad_sequence(rows, batch_first=True).to(device)
         model.model(input_ids=ids_BC, **kv.passed(model.model, cache))  # no token sees the padding after it
         for row, tokens in enumerate(short):
             own = slice(0, len(tokens))

@@ -136,9 +136,10 @@ def test_trained_is_the_pass_with_the_context():
     assert packer(llama(), frozen=False, detached=False) is collate
 
 
-def test_short_contexts_together_are_as_each_alone(monkeypatch):
+@pytest.mark.parametrize("prompt", [(), tuple(range(40, 60))])
+def test_short_contexts_together_are_as_each_alone(monkeypatch, prompt):
     model = llama(torch.float64)
-    wanted = [one.frozen for one in LESSONS] + [(), LESSONS[0].frozen]
+    wanted = [(*prompt, *one.frozen) for one in LESSONS] + [(), (*prompt, *LESSONS[0].frozen)]
     together = encode_all(model, wanted)
     monkeypatch.setattr("slowwave.learn.context._SHORT", 0)
     alone = encode_all(model, wanted)
