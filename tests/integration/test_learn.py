@@ -110,7 +110,7 @@ def test_nobody_forges_a_turn(engine: Engine) -> None:
     assert honest.count(end) == forged.count(end)
 
 
-@pytest.mark.parametrize(("name", "context"), [("full", "detached"), ("adapter", "frozen")])
+@pytest.mark.parametrize(("name", "context"), [("adapter", "trained"), ("full", "trained"), ("adapter", "frozen")])
 def test_a_short_night_is_learned_saved_served_and_taken_back(
     engine: Engine, tmp_path: Path, name: str, context: str
 ) -> None:

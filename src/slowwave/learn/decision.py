@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +57,9 @@ class Batch:
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
     personas: tuple[int, ...] = ()  # whose each of the T tokens is; only after contexts
+
+
+Collate = Callable[[Sequence[Decision], torch.device], Batch]
 
 
 def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,9 +11,7 @@ import torch
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import encode_all
-from slowwave.learn.decision import Batch, Decision, collate, collate_after
-
-Collate = Callable[[Sequence[Decision], torch.device], Batch]
+from slowwave.learn.decision import Batch, Collate, Decision, collate, collate_after
 
 
 def packer(model: Any, *, frozen: bool, detached: bool) -> Collate:

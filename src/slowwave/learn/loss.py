@@ -8,8 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from slowwave.learn.decision import Decision, collate, micro_batches, reply_hidden
-from slowwave.learn.freezing import Collate
+from slowwave.learn.decision import Collate, Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl
 from slowwave.learn.vocabulary import log_probs

@@ -6,14 +6,15 @@ divergence); with k = 64 it keeps nearly all of it (tests/unit/learn/test_teache
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from slowwave.learn.decision import Batch, Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.decision import Collate, Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.settings import LearnSettings
 from slowwave.learn.vocabulary import top
 
 
@@ -31,18 +32,26 @@ def targets(
     anchors: Sequence[Decision],
     k: int,
     micro_tokens: int,
-    collate: Callable[[Sequence[Decision], torch.device], Batch] = collate,
+    pack: Collate = collate,
 ) -> list[Target]:
     """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
     device = next(model.parameters()).device
     out: list[Target | None] = [None] * len(anchors)
     for chosen in micro_batches(anchors, micro_tokens):
-        batch = collate([anchors[i] for i in chosen], device)
+        batch = pack([anchors[i] for i in chosen], device)
         tokens_NK, logp_NK = top(reply_hidden(model, batch), model.lm_head, k)
         for row, i in enumerate(chosen):
             mine = batch.rows_N == row
             out[i] = Target(tokens_NK[mine].cpu(), logp_NK[mine].cpu())
     return [target for target in out if target is not None]
+
+
+def teach(
+    model: Any, anchors: Sequence[Decision], settings: LearnSettings, pack: Collate = collate
+) -> dict[Decision, Target]:
+    """What the model as it stands predicts on each anchor; one that is there twice is asked once."""
+    once = list(dict.fromkeys(anchors))
+    return dict(zip(once, targets(model, once, settings.teacher_top_k, settings.micro_tokens, pack), strict=True))
 
 
 def forward_kl(student_NK: Tensor, teacher_NK: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import encode_all
-from slowwave.learn.decision import Batch, Decision, collate_after, micro_batches
-from slowwave.learn.freezing import Collate, header
-from slowwave.learn.loss import Terms, backward, half, losses
+from slowwave.learn.decision import Batch, Collate, Decision, collate_after
+from slowwave.learn.freezing import header
+from slowwave.learn.loss import Terms, backward, drift, half
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.stack import Stack, seats
-from slowwave.learn.teacher import targets
+from slowwave.learn.teacher import teach
 from slowwave.learn.weights import Weights
 
 
@@ -113,7 +113,8 @@ def _loop(
 ) -> None:  # fmt: skip
     pack = _packer(model, stack)
     plans = _plans(model, out, stack, settings)
-    watched = [(p, pair) for p, one in enumerate(out) for pair in _taught(model, one.night.watch, settings, p)]
+    watched = [replace(one, persona=p) for p, mine in enumerate(out) for one in mine.night.watch]
+    stays = teach(model, watched, settings)
     owned = [list(stack.of(p).values()) for p in range(len(out))]
     optimizer = torch.optim.AdamW(
         [{"params": mine} for mine in owned], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -149,8 +150,11 @@ def _loop(
             for key, value in stack.tensors.items():
                 slow[key][moved] = torch.lerp(slow[key][moved], value[moved], 1 - keep)
         if watched and (step + 1) % settings.drift_every == 0:
-            for p, drifted in _drifts(model, [pair for pair in watched if pair[0] in awake], settings, pack).items():
-                out[p].metrics[-1]["drift"] = drifted
+            for p in awake:
+                mine = [(one, stays[one]) for one in watched if one.persona == p]
+                if not mine:
+                    continue
+                drifted = out[p].metrics[-1]["drift"] = drift(model, mine, settings, pack)
                 if not drifted <= settings.drift_bound and out[p].stopped == "finished":  # NaN stops too
                     out[p].stopped = f"drift {drifted:.3f} passed its bound of {settings.drift_bound}"
             stack.seats = None
@@ -174,27 +178,6 @@ def _gradients(
     return found
 
 
-def _drifts(
-    model: Any, watched: Sequence[tuple[int, Taught]], settings: LearnSettings, pack: Collate
-) -> dict[int, float]:
-    """Each persona's drift from the base on what it watches, nats a token."""
-    sums: dict[int, list[float]] = {}
-    with torch.no_grad():
-        for rows in micro_batches([decision for _, (decision, _) in watched], settings.micro_tokens):
-            part = [watched[row] for row in rows]
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=half(model)):
-                loss_B = losses(model, [pair for _, pair in part], model.device, pack)
-            for (p, _), loss in zip(part, loss_B.tolist(), strict=True):
-                sums.setdefault(p, []).append(loss)
-    return {p: sum(mine) / len(mine) for p, mine in sums.items()}
-
-
-def _taught(model: Any, anchors: Sequence[Decision], settings: LearnSettings, persona: int) -> list[Taught]:
-    """These anchors, marked as the persona's, with what the base says."""
-    found = targets(model, anchors, settings.teacher_top_k, settings.micro_tokens)
-    return [(replace(a, persona=persona), target) for a, target in zip(anchors, found, strict=True)]
-
-
 def _finite(figures: dict[str, float]) -> bool:
     return all(map(math.isfinite, figures.values()))
 
@@ -211,17 +194,15 @@ def _plans(model: Any, out: list[Learned], stack: Stack, settings: LearnSettings
     """Each persona's batches, with what its anchors' teachers say: the base, and the version that it starts from."""
     kept = [[a for a in one.night.anchors if not a.from_start and settings.kl_weight] for one in out]
     rehearsed = [[a for a in one.night.anchors if a.from_start and settings.rehearsal_weight] for one in out]
-    k, tokens = settings.teacher_top_k, settings.micro_tokens
-    once = list(dict.fromkeys(a for mine in kept for a in mine))  # the base says the same to all
-    of_base = dict(zip(once, targets(model, once, k, tokens), strict=True))
-    marked = [replace(a, persona=p) for p, mine in enumerate(rehearsed) for a in mine]
+    of_base = teach(model, [a for mine in kept for a in mine], settings)  # it says the same to all
+    marked = [[replace(a, persona=p) for a in mine] for p, mine in enumerate(rehearsed)]
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
-        of_start = iter(zip(marked, targets(model, marked, k, tokens, _packer(model, stack)), strict=True))
+        of_start = teach(model, [a for mine in marked for a in mine], settings, _packer(model, stack))
     stack.seats = None
     plans = []
     for p, one in enumerate(out):
-        again: list[Taught] = [next(of_start) for _ in rehearsed[p]]
+        again: list[Taught] = [(a, of_start[a]) for a in marked[p]]
         taught: list[Taught] = [(a, of_base[a]) for a in kept[p]]
         plans.append(plan(list(one.night.lessons), taught, again, settings, one.night.seed))
     return plans

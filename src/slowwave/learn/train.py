@@ -18,12 +18,12 @@ from torch import nn
 
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
-from slowwave.learn.decision import Decision, collate
-from slowwave.learn.freezing import Collate, header, packer
+from slowwave.learn.decision import Collate, Decision
+from slowwave.learn.freezing import header, packer
 from slowwave.learn.loss import backward, drift, half
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
-from slowwave.learn.teacher import Target, targets
+from slowwave.learn.teacher import targets, teach
 from slowwave.learn.weights import Weights
 
 
@@ -73,7 +73,7 @@ def train(
     began = time.monotonic()
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
-    of_base = _teach(model, kept, settings)
+    of_base = teach(model, kept, settings)
     watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
@@ -83,7 +83,7 @@ def train(
         pack = packer(model, frozen=bool(weights.header), detached=settings.context == "detached")
         device = next(model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps: masters are float32
-            of_start = _teach(model, rehearsed, settings, pack)
+            of_start = teach(model, rehearsed, settings, pack)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # dropout draws too
             _loop(
@@ -104,14 +104,6 @@ def train(
     weights.finish()
     result.seconds = time.monotonic() - began
     return result
-
-
-def _teach(
-    model: nn.Module, anchors: list[Decision], settings: LearnSettings, pack: Collate = collate
-) -> dict[Decision, Target]:
-    """What the model as it stands predicts on each anchor; one that is there twice is asked once."""
-    once = list(dict.fromkeys(anchors))
-    return dict(zip(once, targets(model, once, settings.teacher_top_k, settings.micro_tokens, pack), strict=True))
 
 
 def _loop(

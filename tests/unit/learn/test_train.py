@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from slowwave.errors import TrainingError
-from slowwave.learn import loss, plan
+from slowwave.learn import loss, plan, teacher
 from slowwave.learn import train as room
 from slowwave.learn.train import train
 from tests.unit.learn.tiny import ANCHORS, LESSONS, answer, decisions, equal, llama, settings, tensors, untouched
@@ -149,7 +149,7 @@ def test_a_drift_that_is_no_number_stops(model, monkeypatch):
 
 
 def test_drift_is_nothing_at_the_start_and_leaves_the_mode(model):
-    watch = list(zip(WATCH, room.targets(model, WATCH, 16, 40), strict=True))
+    watch = list(zip(WATCH, teacher.targets(model, WATCH, 16, 40), strict=True))
     for training in (True, False):
         model.train(training)
         assert abs(loss.drift(model, watch, settings())) < 1e-5
@@ -250,7 +250,7 @@ def test_an_anchor_that_is_there_twice_asks_the_teacher_once(monkeypatch):
         asked.extend(anchors)
         return real(model, anchors, *rest)
 
-    real = room.targets
-    monkeypatch.setattr(room, "targets", targets)
+    real = teacher.targets
+    monkeypatch.setattr(teacher, "targets", targets)
     train(llama(), LESSONS, [*ANCHORS, *ANCHORS[:3]], settings()).weights.release()
     assert asked == ANCHORS
