@@ -102,14 +102,14 @@ def sequences(case: Case, words: int) -> list[list[int]]:
 def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
     """Encode once; then each step is one packed forward and backward, and AdamW."""
     model = build(shape, device)
-    settings = preset("adapter")
+    settings = preset("adapter", depth=1)  # every layer, as TRL's
     held = _held(device)
     decisions = [Decision(tuple(ids[:-REPLY]), tuple(ids[-REPLY:])) for ids in sequences(case, model.config.vocab_size)]
     encode(model, decisions[0].frozen)  # the first call of any kernel, and of any size, is slow
     began = _now(device)
     context = encode(model, decisions[0].frozen)
     out = Measured([], encoding=_now(device) - began)
-    adapter.inject(model, lora_config(settings), "night")
+    adapter.inject(model, lora_config(settings, model), "night")
     adapter.activate(model, "night")
     trainable = list(adapter.parameters(model, "night").values())
     for parameter in trainable:
@@ -163,14 +163,14 @@ def trl(shape: str, case: Case, steps: int, device: torch.device, checkpointing:
         trainer = SFTTrainer(
             model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
             callbacks=[Clock()],
-            peft_config=LoraConfig(r=16, lora_alpha=16, target_modules=list(_linear()), task_type="CAUSAL_LM"),
+            peft_config=LoraConfig(r=16, lora_alpha=16, target_modules=list(_linear(model)), task_type="CAUSAL_LM"),
         )  # fmt: skip
         trainer.train()
     return Measured(Clock.seconds[2:], peak=_peak(device) - held)
 
 
-def _linear() -> list[str]:
-    return list(lora_config(preset("adapter")).target_modules or ())
+def _linear(model: Any) -> list[str]:
+    return list(lora_config(preset("adapter"), model).target_modules or ())
 
 
 def _tokenizer() -> str:

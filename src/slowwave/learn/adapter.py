@@ -100,6 +100,21 @@ def save(model: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
     config.save_pretrained(str(folder))
 
 
+def read_config(folder: Path) -> LoraConfig:
+    """The configuration of the adapter in `folder`. Raises DamagedFile, AdapterMismatch."""
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except Exception as error:  # json and PEFT raise many kinds; all mean the same to the user
+        raise _unreadable(folder, error) from error
+    if not isinstance(config, LoraConfig):
+        raise AdapterMismatch(f"The adapter in {folder} is no LoRA adapter.", "Only LoRA adapters can be served.")
+    return config
+
+
+def _unreadable(folder: Path, error: Exception) -> DamagedFile:
+    return DamagedFile(f"The adapter in {folder} cannot be read ({error}).", "Undo that night, or restore the file.")
+
+
 def load(
     model: nn.Module, name: str, folder: Path, dtype: torch.dtype = torch.float32, *, everywhere: bool = False
 ) -> LoraConfig:
@@ -114,15 +129,11 @@ def load(
         DamagedFile: a file is missing or cannot be read.
         AdapterMismatch: the tensors do not fit this model.
     """
+    config = read_config(folder)
     try:
-        config = PeftConfig.from_pretrained(str(folder))
         tensors = load_file(folder / "adapter_model.safetensors")
-    except Exception as error:  # safetensors and json raise many kinds; all mean the same to the user
-        raise DamagedFile(
-            f"The adapter in {folder} cannot be read ({error}).", "Undo that night, or restore the file."
-        ) from error
-    if not isinstance(config, LoraConfig):
-        raise AdapterMismatch(f"The adapter in {folder} is no LoRA adapter.", "Only LoRA adapters can be served.")
+    except Exception as error:  # safetensors raises many kinds, too
+        raise _unreadable(folder, error) from error
     try:
         acting = copy(config)
         acting.alora_invocation_tokens = None if everywhere else config.alora_invocation_tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
 from slowwave.learn.blocks import Blocks, blocks
 from slowwave.learn.context import Context, joined
+from slowwave.learn.layers import Read, above
 from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
 
 
@@ -57,6 +59,7 @@ class Batch:
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
     personas: tuple[int, ...] = ()  # whose each of the T tokens is; only after contexts
+    read: Read | None = None  # by the lower layers, where nobody trains them
 
 
 Collate = Callable[[Sequence[Decision], torch.device], Batch]
@@ -132,11 +135,15 @@ def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]
     return out
 
 
-def reply_hidden(model: Any, batch: Batch) -> Tensor:
-    """The hidden states [N, D] that predict the reply tokens, and only those: most tokens need no answer."""
-    with packed_attention(model):
-        hidden_1TD = model.model(
+def hidden(model: Any, batch: Batch) -> Tensor:
+    """The last hidden states [1, T, D]."""
+    with packed_attention(model), above(model, batch.read) if batch.read else nullcontext():
+        return model.model(
             input_ids=batch.ids_1T, position_ids=batch.positions_1T, packing=batch.packing, use_cache=False,
             attention_mask=torch.ones(1, 1, 1, 1, device=batch.ids_1T.device),  # the packing has its own
         ).last_hidden_state  # fmt: skip
-    return hidden_1TD[0, batch.places_N]
+
+
+def reply_hidden(model: Any, batch: Batch) -> Tensor:
+    """The hidden states [N, D] that predict the reply tokens, and only those: most tokens need no answer."""
+    return hidden(model, batch)[0, batch.places_N]

@@ -14,15 +14,16 @@ from slowwave.learn.context import encode_all
 from slowwave.learn.decision import Batch, Collate, Decision, collate, collate_after
 
 
-def packer(model: Any, *, frozen: bool, detached: bool) -> Collate:
+def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate) -> Collate:
     """The way in which decisions are packed for `model`.
 
     Args:
         frozen: the base reads the contexts, whatever is in training: exact for an adapter that acts from the header on.
         detached: the model as it stands reads them, without gradient: the gradient leaves out what changes there.
+        plain: how they are packed in one pass with their contexts.
     """
     if not frozen and not detached:
-        return collate
+        return plain
 
     def after(decisions: Sequence[Decision], device: torch.device) -> Batch:
         with adapter.silent(model) if frozen else nullcontext():

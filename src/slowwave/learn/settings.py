@@ -24,6 +24,7 @@ class LearnSettings:
     alpha: float = 16.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
+    depth: float = 0.667  # share of the layers that an adapter changes, from the top; those below stay the base's
     context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)
     optimizer: Optimizer = "adamw"  # or APOLLO, APOLLO-Mini: small state for `full` nights of large models
     lr: float = 3e-3  # peak learning rate
@@ -51,7 +52,7 @@ class LearnSettings:
     def __post_init__(self) -> None:
         bounds = {
             "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
-            "min_steps": (1, 100_000),
+            "depth": (0.01, 1), "min_steps": (1, 100_000),
             "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "rehearsal_batch": (0, 4096),
             "kl_weight": (0, 1000), "rehearsal_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),
@@ -66,6 +67,8 @@ class LearnSettings:
             raise SettingsError(f"learn.preset is {self.preset!r}.", "Use gentle, adapter or full.")
         if self.context not in get_args(ContextMode):
             raise SettingsError(f"learn.context is {self.context!r}.", "Use trained, frozen or detached.")
+        if self.preset == "full" and self.depth < 1:
+            raise SettingsError("The preset full trains all layers.", "Set learn.depth to 1, or train an adapter.")
         if self.preset == "full" and self.context == "frozen":
             raise SettingsError(
                 "All parameters are trained, so the base cannot read what comes before.",
@@ -79,11 +82,13 @@ class LearnSettings:
 class _Presets:
     gentle: LearnSettings = field(
         default_factory=lambda: LearnSettings(
-            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=5e-3
+            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), depth=1, lr=5e-3
         )
     )
     adapter: LearnSettings = field(default_factory=LearnSettings)
-    full: LearnSettings = field(default_factory=lambda: LearnSettings(preset="full", lr=1.5e-4, rank=64, alpha=64))
+    full: LearnSettings = field(
+        default_factory=lambda: LearnSettings(preset="full", depth=1, lr=1.5e-4, rank=64, alpha=64)
+    )
 
 
 def preset(name: str, **changes: object) -> LearnSettings:

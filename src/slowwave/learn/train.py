@@ -18,13 +18,14 @@ from torch import nn
 
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
-from slowwave.learn.decision import Collate, Decision
+from slowwave.learn.decision import Collate, Decision, collate
 from slowwave.learn.freezing import header, packer
 from slowwave.learn.loss import backward, drift, half
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import targets, teach
-from slowwave.learn.weights import Weights
+from slowwave.learn.trunk import Trunk
+from slowwave.learn.weights import Weights, first_trained, lora_config
 
 
 @dataclass
@@ -73,14 +74,16 @@ def train(
     began = time.monotonic()
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
-    of_base = teach(model, kept, settings)
-    watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens) if watch else []
+    plain = _in_one_pass(model, settings, start)
+    of_base = teach(model, kept, settings, plain)
+    watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens, plain) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
         if start is None and settings.context == "frozen":
             weights.header = header([*lessons, *anchors, *watch])
-        pack = packer(model, frozen=bool(weights.header), detached=settings.context == "detached")
+        detached = settings.context == "detached"
+        pack = packer(model, frozen=bool(weights.header), detached=detached, plain=plain)
         device = next(model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps: masters are float32
             of_start = teach(model, rehearsed, settings, pack)
@@ -159,6 +162,15 @@ def _loop(
         model.eval()
         for parameter in trainable:
             parameter.requires_grad_(False)
+
+
+def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) -> Collate:
+    """How decisions are packed with their contexts: above what the layers that stay the base's made of them."""
+    if settings.preset == "full" or settings.context != "trained":
+        return collate
+    config = lora_config(settings, model, start)
+    first = first_trained(config)
+    return Trunk(model, first).pack if first and not config.alora_invocation_tokens else collate
 
 
 def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:

@@ -52,19 +52,12 @@ class Weights:
                 # float32 masters (autocast computes in bf16), and a copy where the base is float32 itself
                 parameter.data = changed.get(key, parameter.data).to(torch.float32, copy=True)
             return
-        config = lora_config(self.settings)
-        if start is not None and (start / difference.FILE).is_file():
-            raise TrainingError(
-                "The served version changed all parameters; an adapter cannot go on from it.",
-                "Set learn.preset to full, or undo the nights before.",
-            )
+        self.config = lora_config(self.settings, self.model, start)
+        self.header = self.config.alora_invocation_tokens
         if start is not None:
-            # its shape, and where it acts, is what was promoted, whatever the settings say now
-            config = adapter.load(self.model, NAME, start, everywhere=True)
-            self.header = config.alora_invocation_tokens
+            adapter.load(self.model, NAME, start, everywhere=True)
         else:
-            adapter.inject(self.model, config, NAME)
-        self.config = config
+            adapter.inject(self.model, self.config, NAME)
         adapter.activate(self.model, NAME)
         self.trainable = adapter.parameters(self.model, NAME)
 
@@ -151,9 +144,32 @@ def _values(model: nn.Module, start: Path) -> dict[str, Tensor]:
 _LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def lora_config(settings: LearnSettings) -> LoraConfig:
-    """PEFT's configuration of the preset; no `targets` means every linear layer but the output head."""
+def lora_config(settings: LearnSettings, model: Any, start: Path | None = None) -> LoraConfig:
+    """PEFT's configuration of the preset; no `targets` means every linear layer but the output head.
+
+    Of a night that goes on from version `start` it is that version's: its shape, and where it acts, is what was
+    promoted, whatever the settings say now.
+
+    Raises:
+        TrainingError: that version is no adapter.
+    """
+    if start is not None:
+        if (start / difference.FILE).is_file():
+            raise TrainingError(
+                "The served version changed all parameters; an adapter cannot go on from it.",
+                "Set learn.preset to full, or undo the nights before.",
+            )
+        return adapter.read_config(start)
+    count = model.config.num_hidden_layers
+    first = count - max(1, round(settings.depth * count))
     return LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM", bias="none",  # type: ignore[arg-type]
         target_modules=list(settings.targets) or _LINEAR,
+        layers_to_transform=list(range(first, count)) if first else None,
     )  # fmt: skip
+
+
+def first_trained(config: LoraConfig) -> int:
+    """The lowest layer that an adapter changes: those below stay the base's."""
+    layers = config.layers_to_transform
+    return layers if isinstance(layers, int) else min(layers or [0])

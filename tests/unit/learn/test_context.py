@@ -32,7 +32,7 @@ SET += [of(one.context, one.reply) for one in decisions(3, seed=4)] + [of((), (4
 
 def lora(model, dtype=torch.float64):
     """An adapter that changes something, the same each time."""
-    adapter.inject(model, lora_config(preset("adapter", rank=4)), "night")
+    adapter.inject(model, lora_config(preset("adapter", rank=4, depth=1), model), "night")
     adapter.activate(model, "night")
     own = adapter.parameters(model, "night")
     generator = torch.Generator().manual_seed(1)
@@ -100,7 +100,8 @@ def alora_grads(dtype=torch.float64):
     model = llama(dtype)
     weights = {key: p.detach() for key, p in lora(llama(dtype), dtype).items()}
     config = LoraConfig(
-        r=4, lora_alpha=16, task_type="CAUSAL_LM", target_modules=list(lora_config(preset("adapter")).target_modules),
+        r=4, lora_alpha=16, task_type="CAUSAL_LM",
+        target_modules=list(lora_config(preset("adapter"), llama()).target_modules),
         alora_invocation_tokens=list(HEADER),
     )  # fmt: skip
     peft = get_peft_model(model, config, autocast_adapter_dtype=False)

@@ -153,7 +153,7 @@ def test_a_full_disk_loses_nothing_but_time(model, tmp_path, monkeypatch):
 def test_an_adapter_in_training_is_silent_while_a_context_is_encoded():
     model = llama()
     base = encode(model, FIRST)
-    adapter.inject(model, lora_config(preset("adapter", rank=4)), "night")
+    adapter.inject(model, lora_config(preset("adapter", rank=4), model), "night")
     adapter.activate(model, "night")
     own = adapter.parameters(model, "night")
     for parameter in own.values():

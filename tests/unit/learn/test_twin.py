@@ -11,10 +11,10 @@ from tests.unit.learn.tiny import ANCHORS, LESSONS, decisions, llama, settings
 from tests.unit.learn.twin import twin
 
 
-@pytest.mark.parametrize("name", ["adapter", "full"])
+@pytest.mark.parametrize(("name", "depth"), [("adapter", 0.5), ("adapter", 1), ("full", 1)])
 @pytest.mark.parametrize("ema", [0.0, 0.8])
-def test_the_fast_path_equals_its_twin(name, ema):
-    wished = settings(name, ema=ema, micro_tokens=30)
+def test_the_fast_path_equals_its_twin(name, depth, ema):
+    wished = settings(name, depth=depth, ema=ema, micro_tokens=30)
     lessons = [replace(lesson, weight=0.2 + 0.1 * place) for place, lesson in enumerate(LESSONS)]
     anchors = ANCHORS + decisions(9, seed=7, lesson=False, from_start=True)
     fast = train(llama(), lessons, anchors, wished, seed=3)

@@ -1,0 +1,54 @@
+"""The layers below the first that is trained: they read each decision once in a night, and what they made is kept.
+
+Nothing there changes, so every later pass begins above them, forwards and backwards. Anchors are seen several times a
+night, and once by their teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from slowwave.learn import cache as kv
+from slowwave.learn.decision import Batch, Decision, collate, hidden
+from slowwave.learn.layers import Read, below
+
+_BYTES = 2 << 30  # of states that are kept; what comes after is read each time
+
+
+class Trunk:
+    """Packs decisions in one pass with their contexts, with what the layers below `first` made of them."""
+
+    def __init__(self, model: Any, first: int) -> None:
+        self.model, self.first = model, first
+        self._kept: dict[tuple[tuple[int, ...], tuple[int, ...]], Tensor] = {}  # of context and reply, [tokens, D]
+        self._room = _BYTES
+
+    def pack(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
+        """As `decision.collate`."""
+        states = self._read(decisions, device)
+        shared = kv.shared([decision.context for decision in decisions])
+        states_TD = torch.cat([states[0][:shared], *(own[shared:] for own in states)])
+        return replace(collate(decisions, device), read=Read(self.first, states_TD[None]))
+
+    @torch.no_grad()
+    def _read(self, decisions: Sequence[Decision], device: torch.device) -> list[Tensor]:
+        found = {(one.context, one.reply): self._kept.get((one.context, one.reply)) for one in decisions}
+        unread = list({(one.context, one.reply): one for one in decisions}.values())
+        unread = [one for one in unread if found[one.context, one.reply] is None]
+        if unread:
+            with below(self.model, self.first):
+                states_TD = hidden(self.model, collate(unread, device))[0]
+            shared = kv.shared([one.context for one in unread])
+            parts = states_TD[shared:].split([len(one) - shared for one in unread])
+            for one, part in zip(unread, parts, strict=True):
+                whole = torch.cat([states_TD[:shared], part])
+                found[one.context, one.reply] = whole
+                if whole.nbytes <= self._room:
+                    self._kept[one.context, one.reply] = whole
+                    self._room -= whole.nbytes
+        return [state for one in decisions if (state := found[one.context, one.reply]) is not None]

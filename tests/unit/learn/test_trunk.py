@@ -1,0 +1,101 @@
+"""What stays the base's reads each decision once, and everything above comes out as in one pass."""
+
+import pytest
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from slowwave.errors import SettingsError
+from slowwave.learn import adapter, trunk
+from slowwave.learn.decision import Decision, collate
+from slowwave.learn.layers import below
+from slowwave.learn.loss import losses
+from slowwave.learn.settings import preset
+from slowwave.learn.train import train
+from slowwave.learn.trunk import Trunk
+from slowwave.learn.weights import Weights, first_trained, lora_config
+from tests.unit.learn.tiny import ANCHORS, LESSONS, WORDS, answer, decisions, llama, settings, tensors, untouched
+
+CPU = torch.device("cpu")
+WATCH = decisions(4, seed=9, lesson=False)
+ALIKE = [Decision((5, 6, 7, *one.context), one.reply) for one in LESSONS]  # as after a system prompt
+
+
+def qwen():
+    """Four layers, of a family that counts its layers while it goes through them."""
+    config = Qwen2Config(
+        vocab_size=WORDS, hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.2, dtype=torch.float64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    return Qwen2ForCausalLM(config).double().eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(("make", "first"), [(qwen, 1), (qwen, 3), (lambda: llama(torch.float64), 1)])
+def test_losses_and_gradients_are_those_of_one_pass(make, first):
+    found = []
+    for collated in (False, True):
+        model = make()
+        weights = Weights(model, settings(depth=1 - first / len(model.model.layers)), None, seed=1)
+        for parameter in weights.trainable.values():
+            parameter.data = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)).double()
+            parameter.requires_grad_(True)
+        pack = collate if collated else Trunk(model, first).pack
+        for chosen in (ALIKE[:5], ALIKE[2:], LESSONS):  # some are known when they come
+            loss_B = losses(model, [(one, None) for one in chosen], CPU, pack)
+            loss_B.sum().backward()
+        found.append((loss_B.detach(), {key: p.grad for key, p in weights.trainable.items()}))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-12)
+
+
+def test_each_decision_goes_through_the_lower_layers_once():
+    model, read = llama(), []
+    model.model.layers[0].register_forward_hook(lambda _, args, __: read.append(args[0].shape[1]))
+    night = train(model, LESSONS, ANCHORS, settings(epochs=8), watch=WATCH)
+    assert night.steps == 16 and sum(read) == sum(map(len, [*LESSONS, *ANCHORS, *WATCH]))
+
+
+def test_without_room_they_are_read_again(monkeypatch):
+    monkeypatch.setattr(trunk, "_BYTES", 3 * 32 * 4 * 20)
+    model, read = llama(), []
+    model.model.layers[0].register_forward_hook(lambda _, args, __: read.append(args[0].shape[1]))
+    tight = train(model, LESSONS, ANCHORS, settings())
+    monkeypatch.undo()
+    assert sum(read) > 2 * sum(map(len, [*LESSONS, *ANCHORS]))
+    wanted = train(llama(), LESSONS, ANCHORS, settings()).weights.trainable
+    for key, value in tight.weights.trainable.items():
+        torch.testing.assert_close(value, wanted[key], rtol=0, atol=1e-5)
+
+
+def test_a_model_is_whole_again_after_an_error():
+    model = llama()
+    before, words = tensors(model), answer(model)
+    with pytest.raises(RuntimeError, match="in between"), below(model, 1):
+        raise RuntimeError("in between")
+    assert untouched(model, before) and torch.equal(answer(model), words)
+
+
+@pytest.mark.parametrize(("depth", "lowest"), [(1, 0), (0.667, 1), (0.5, 2), (0.01, 3)])
+def test_depth_is_the_share_of_layers_from_the_top(depth, lowest):
+    model = qwen()
+    config = lora_config(preset("adapter", depth=depth), model)
+    assert first_trained(config) == lowest
+    adapter.inject(model, config, "night")
+    assert {int(key.split(".")[2]) for key in adapter.parameters(model, "night")} == set(range(lowest, 4))
+
+
+@pytest.mark.parametrize(("served", "wished"), [(0.5, 1), (1, 0.5)])
+def test_a_later_night_is_as_deep_as_what_is_served(tmp_path, served, wished):
+    model = llama()
+    first = train(model, LESSONS, ANCHORS, settings(depth=served, lr=0.01))
+    first.weights.save(tmp_path)
+    first.weights.release()
+    later = train(model, LESSONS, ANCHORS, settings(depth=wished, lr=0.01), start=tmp_path)
+    assert later.weights.trainable.keys() == first.weights.trainable.keys()
+    assert later.metrics[0]["cross_entropy"] < first.metrics[0]["cross_entropy"]
+
+
+def test_all_parameters_have_no_depth():
+    with pytest.raises(SettingsError, match="all layers"):
+        preset("full", depth=0.5)
+    with pytest.raises(SettingsError, match="depth"):
+        preset("adapter", depth=0.0)
