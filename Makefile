@@ -25,7 +25,7 @@ models: $(STAMP)-package
 	$(BIN)/slowwave models pull
 
 test: lint models
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)-test
 	$(BIN)/ruff check src tests bench docs

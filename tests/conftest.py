@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", NO_COLOR="1")
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):  # side by side: each has its share of the cores
+    os.environ.update(
+        dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str((os.cpu_count() or workers) // workers or 1))
+    )
 for name in [name for name in os.environ if name.startswith("SLOWWAVE_") and name != "SLOWWAVE_CACHE"]:
     del os.environ[name]
 

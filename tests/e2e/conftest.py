@@ -55,7 +55,7 @@ def runner(tmp: Path, cache: Path) -> Slowwave:
             text=True,
             env=environment(tmp, cache) | variables,
             cwd=tmp,
-            timeout=600,
+            timeout=900,
             check=False,
         )
         assert "Traceback" not in ended.stderr, ended.stderr
