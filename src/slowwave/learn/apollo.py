@@ -13,7 +13,7 @@ moments of its own size. Written from the paper; `tests/unit/learn/apollo_twin.p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -46,6 +46,7 @@ class Apollo(torch.optim.Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
         self._drawn: dict[Tensor, tuple[int, Tensor]] = {}
+        self._together: dict[tuple[int, ...], tuple[Tensor, ...]] = {}  # by parameters: what their states are views of
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -56,49 +57,85 @@ class Apollo(torch.optim.Optimizer):
                 loss = closure()
         index = 0
         for group in self.param_groups:
+            alike: dict[Any, dict[Tensor, int]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    if group["weight_decay"]:
-                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    self._move(parameter, parameter.grad.float(), group, index)
+                    alike.setdefault(self._kind(parameter), {})[parameter] = index
                 index += 1
+            for indices in alike.values():
+                if group["weight_decay"]:
+                    torch._foreach_mul_(list(indices), 1 - group["lr"] * group["weight_decay"])
+                self._move(indices, group)
         return loss
 
-    def _move(self, parameter: Tensor, grad: Tensor, group: dict[str, Any], index: int) -> None:
-        """One step of one parameter. A matrix's gradient is read three times and nothing of its size is written but
-        the weights: the norm of the step comes from those of the channels."""
-        state = self.state[parameter]
-        matrix = grad.ndim == 2
-        side = 0 if not matrix or grad.shape[0] <= grad.shape[1] else 1  # the shorter, along which P projects
-        low = grad
-        if matrix and group["rank"] < grad.shape[side]:
-            projection = _beside(
-                grad, self._projection(parameter, grad.shape[side], group, index, state.get("step", 0))
-            )
-            low = _summed(projection @ grad if side == 0 else grad @ projection.T)
-        if not state:
-            state |= {"step": 0, "exp_avg": torch.zeros_like(low), "exp_avg_sq": torch.zeros_like(low)}
-            if matrix:
-                state["norm"] = grad.new_zeros(())
-        state["step"] += 1
-        step, (keep, keep_sq) = state["step"], group["betas"]
-        mean = state["exp_avg"].lerp_(low, 1 - keep) / (1 - keep**step)
-        square = state["exp_avg_sq"].mul_(keep_sq).addcmul_(low, low, value=1 - keep_sq) / (1 - keep_sq**step)
-        adapted = mean / (square.sqrt_() + group["eps"])
+    def _kind(self, parameter: Tensor) -> Any:
+        """What parameters have in common that move together; one that is sharded moves alone."""
+        alone = id(parameter) if hasattr(parameter, "device_mesh") else 0
+        return parameter.shape, parameter.dtype, parameter.device, self.state[parameter].get("step", 0), alone
+
+    def _move(self, indices: dict[Tensor, int], group: dict[str, Any]) -> None:
+        """One step of B parameters of one shape. A matrix's gradient is read three times and nothing of its size is
+        written but the weights: the norm of the step comes from those of the channels. What is small is done for all
+        B at once: on a GPU it is launching that takes the time."""
+        parameters = list(indices)
+        grads = [parameter.grad.float() for parameter in parameters if parameter.grad is not None]
+        shape = grads[0].shape
+        matrix = len(shape) == 2
+        side = 0 if not matrix or shape[0] <= shape[1] else 1  # the shorter, along which P projects
+        low = grads
+        if matrix and group["rank"] < shape[side]:
+            turn = self.state[parameters[0]].get("step", 0) // group["redraw"]
+            drawn = [
+                _beside(grad, self._projection(parameter, shape[side], group, indices[parameter], turn))
+                for parameter, grad in zip(parameters, grads, strict=True)
+            ]
+            low = [_summed(P @ G if side == 0 else G @ P.T) for P, G in zip(drawn, grads, strict=True)]
+        low_B = _stacked(low)
+        mean_B, square_B, *last = self._moments(parameters, low_B)
+        step, (keep, keep_sq) = self.state[parameters[0]]["step"], group["betas"]
+        mean_B.lerp_(low_B, 1 - keep)
+        square_B.mul_(keep_sq).addcmul_(low_B, low_B, value=1 - keep_sq)
+        adapted_B = (mean_B / (1 - keep**step)) / ((square_B / (1 - keep_sq**step)).sqrt_() + group["eps"])
         if not matrix:
-            parameter.sub_((group["lr"] * adapted).to(parameter.dtype))
+            for parameter, own in zip(parameters, (group["lr"] * adapted_B).unbind(), strict=True):
+                parameter.sub_(own.to(parameter.dtype))
             return
         over = (0, 1) if group["tensorwise"] else (side,)
-        scale = group["scale"] or max(1.0, grad.shape[side] / group["rank"])
-        rates = _norm(adapted, over) / _norm(low, over).clamp_min(1e-12) * math.sqrt(scale)
-        norm, last = torch.linalg.vector_norm(rates * _norm(grad, over)), state["norm"]
-        within = torch.where(last > 0, (group["growth"] * last / norm.clamp_min(1e-12)).clamp(max=1.0), 1.0)
-        state["norm"] = norm * within
-        parameter.addcmul_(grad, rates * within, value=-group["lr"])
+        in_B = tuple(1 + place for place in over)
+        scale = group["scale"] or max(1.0, shape[side] / group["rank"])
+        rates_B = _norm(adapted_B, in_B) / _norm(low_B, in_B).clamp_min(1e-12) * math.sqrt(scale)
+        steps_B = rates_B * _stacked([_norm(grad, over) for grad in grads])
+        norm_B = torch.linalg.vector_norm(steps_B, dim=(1, 2))
+        last_B = last[0]
+        most_B = (group["growth"] * last_B / norm_B.clamp_min(1e-12)).clamp(max=1.0)
+        within_B = torch.where(last_B > 0, most_B, 1.0)
+        last_B.copy_(norm_B * within_B)
+        rates_B = rates_B * within_B[:, None, None]
+        for parameter, grad, own in zip(parameters, grads, rates_B.unbind(), strict=True):
+            parameter.addcmul_(grad, own, value=-group["lr"])
 
-    def _projection(self, parameter: Tensor, width: int, group: dict[str, Any], index: int, step: int) -> Tensor:
-        """P [rank, width] of this step, the same on every machine that has the seed."""
-        turn = step // group["redraw"]
+    def _moments(self, parameters: list[Tensor], low_B: Tensor) -> tuple[Tensor, ...]:
+        """Both moments of these, and of matrices the last norms; their states are views of them."""
+        key = tuple(map(id, parameters))
+        states = [self.state[parameter] for parameter in parameters]
+        if key not in self._together:
+            names = _FLOAT32 if low_B.ndim == 3 else _FLOAT32[:2]
+            if states[0]:
+                whole = tuple(_stacked([state[name] for state in states]) for name in names)
+            else:
+                norm_B = low_B.new_zeros(len(low_B))
+                whole = (torch.zeros_like(low_B), torch.zeros_like(low_B), norm_B)[: len(names)]
+            for place, state in enumerate(states):
+                state |= {"step": state.get("step", 0)}
+                state |= {name: value[place] for name, value in zip(names, whole, strict=True)}
+            kept = {old: value for old, value in self._together.items() if not set(old) & set(key)}
+            self._together = {**kept, key: whole}
+        for state in states:
+            state["step"] += 1
+        return self._together[key]
+
+    def _projection(self, parameter: Tensor, width: int, group: dict[str, Any], index: int, turn: int) -> Tensor:
+        """P [rank, width] of this turn, the same on every machine that has the seed."""
         kept = self._drawn.get(parameter)
         if kept is None or kept[0] != turn:
             generator = torch.Generator().manual_seed((group["seed"] * 1_000_003 + index) * 1_000_003 + turn & _MOST)
@@ -110,6 +147,7 @@ class Apollo(torch.optim.Optimizer):
         """As torch's, which would cast the moments to the parameters' type."""
         super().load_state_dict(state_dict)
         self._drawn.clear()
+        self._together.clear()
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         for index, saved in state_dict["state"].items():
             for key in _FLOAT32:
@@ -136,6 +174,10 @@ def _summed(low: Tensor) -> Tensor:
 
     sharded: Any = low
     return sharded.redistribute(placements=[Replicate() if p.is_partial() else p for p in placements])
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
 
 
 def _norm(x: Tensor, over: tuple[int, ...]) -> Tensor:

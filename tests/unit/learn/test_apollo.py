@@ -46,6 +46,50 @@ def test_it_is_the_papers_algorithm(shape, options):
     assert len({tuple(p.flatten().tolist()) for p in drawn}) == 3, "redrawn after four steps and after eight"
 
 
+@pytest.mark.parametrize("options", [{"rank": 3, "scale": 4.0, "tensorwise": False}, MINI])
+def test_matrices_of_one_shape_move_together_and_each_as_alone(options):
+    """The second has no gradient now and then: its moments, its projection and its limiter wait."""
+    rest = {"lr": 0.01, "redraw": 4, "weight_decay": 0.1, "growth": 1.01}
+    weights, drawn = [matrix((6, 9)) for _ in range(3)], [[], [], []]
+    start = weights[0].detach().clone()
+    grads = [gradients((6, 9), 10, seed) for seed in range(3)]
+    grads[1] = [grad for i, grad in enumerate(grads[1]) if i not in (2, 3, 7)]
+    optimizer, seen = Apollo(weights, seed=7, **rest, **options), [0, 0, 0]
+    for i in range(10):
+        for place, weight in enumerate(weights):
+            weight.grad = None if place == 1 and i in (2, 3, 7) else grads[place][seen[place]]
+        optimizer.step()
+        for place, weight in enumerate(weights):
+            if weight.grad is not None:
+                if seen[place] % 4 == 0:
+                    drawn[place].append(optimizer._drawn[weight][1])
+                seen[place] += 1
+    for weight, mine, projections in zip(weights, grads, drawn, strict=True):
+        expected = twin(start, mine, projections=projections, **rest, **options)
+        torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_of_many_matrices_is_as_few_operations_as_of_few():
+    def operations(count):
+        weights = [matrix((8, 16)) for _ in range(count)]
+        optimizer = Apollo(weights, 0.01, rank=2)
+        run(optimizer, weights, [[torch.ones(8, 16)] * count])
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            optimizer.step()
+        return sum(event.count for event in profile.key_averages() if event.key.startswith("aten::"))
+
+    assert operations(12) - operations(2) < 10 * 15, "a product, a norm, an update and their views each"
+
+
+def test_the_state_of_many_is_written_once():
+    weights = [matrix((32, 64)) for _ in range(20)]
+    optimizer = Apollo(weights, 0.01, rank=4)
+    run(optimizer, weights, [[torch.ones(32, 64)] * 20])
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    assert file.tell() < 2 * 20 * 2 * 4 * 64 * 4
+
+
 def test_projections_have_the_papers_size_and_come_from_the_seed():
     def drawn(seed, index):
         weights = [matrix((300, 400)) for _ in range(2)]
