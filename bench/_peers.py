@@ -27,7 +27,6 @@ def published(engine: Engine, items: Sequence[Item], scenes: Sequence[Scene], fo
         alpha=8,
         dropout=0.05,
         targets=("q_proj", "v_proj"),
-        depth=1,
         lr=1e-5,
         epochs=3,
         min_steps=1,

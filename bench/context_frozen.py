@@ -102,7 +102,7 @@ def sequences(case: Case, words: int) -> list[list[int]]:
 def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
     """Encode once; then each step is one packed forward and backward, and AdamW."""
     model = build(shape, device)
-    settings = preset("adapter", depth=1)  # every layer, as TRL's
+    settings = preset("adapter")
     held = _held(device)
     decisions = [Decision(tuple(ids[:-REPLY]), tuple(ids[-REPLY:])) for ids in sequences(case, model.config.vocab_size)]
     encode(model, decisions[0].frozen)  # the first call of any kernel, and of any size, is slow

@@ -32,7 +32,7 @@ SET += [of(one.context, one.reply) for one in decisions(3, seed=4)] + [of((), (4
 
 def lora(model, dtype=torch.float64):
     """An adapter that changes something, the same each time."""
-    adapter.inject(model, lora_config(preset("adapter", rank=4, depth=1), model), "night")
+    adapter.inject(model, lora_config(preset("adapter", rank=4), model), "night")
     adapter.activate(model, "night")
     own = adapter.parameters(model, "night")
     generator = torch.Generator().manual_seed(1)

@@ -14,7 +14,7 @@ IDS = torch.arange(1, 13)[None]
 def injected(dtype=torch.float64, **changes):
     """A tiny model with one adapter that says something, active and trainable."""
     model = llama(dtype)
-    adapter.inject(model, lora_config(settings(depth=1, **changes), model), "one")
+    adapter.inject(model, lora_config(settings(**changes), model), "one")
     adapter.activate(model, "one")
     generator = torch.Generator().manual_seed(3)
     for parameter in adapter.parameters(model, "one").values():
@@ -54,7 +54,7 @@ def test_everything_else_is_left_to_peft(monkeypatch, case):
     if case == "silent":
         adapter.activate(model, None)
     elif case == "two":
-        adapter.inject(model, lora_config(settings(depth=1), model), "two")
+        adapter.inject(model, lora_config(settings(), model), "two")
         for layer in adapter.layers(model):
             layer.set_adapter(["one", "two"])
     elif case == "dropout":

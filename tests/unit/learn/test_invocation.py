@@ -16,7 +16,7 @@ HEADER = (101, 102)
 def saved(folder, header=HEADER, seed=1, **changes):
     """The folder of an activated adapter that changes something."""
     model = llama()
-    config = lora_config(preset("adapter", rank=4, depth=1, **changes), model)
+    config = lora_config(preset("adapter", rank=4, **changes), model)
     adapter.inject(model, config, "made")
     generator = torch.Generator().manual_seed(seed)
     for value in adapter.parameters(model, "made").values():

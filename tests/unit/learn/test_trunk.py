@@ -50,7 +50,7 @@ def test_losses_and_gradients_are_those_of_one_pass(make, first):
 def test_each_decision_goes_through_the_lower_layers_once():
     model, read = llama(), []
     model.model.layers[0].register_forward_hook(lambda _, args, __: read.append(args[0].shape[1]))
-    night = train(model, LESSONS, ANCHORS, settings(epochs=8), watch=WATCH)
+    night = train(model, LESSONS, ANCHORS, settings(epochs=8, depth=0.5), watch=WATCH)
     assert night.steps == 16 and sum(read) == sum(map(len, [*LESSONS, *ANCHORS, *WATCH]))
 
 
@@ -58,10 +58,10 @@ def test_without_room_they_are_read_again(monkeypatch):
     monkeypatch.setattr(trunk, "_BYTES", 3 * 32 * 4 * 20)
     model, read = llama(), []
     model.model.layers[0].register_forward_hook(lambda _, args, __: read.append(args[0].shape[1]))
-    tight = train(model, LESSONS, ANCHORS, settings())
+    tight = train(model, LESSONS, ANCHORS, settings(depth=0.5))
     monkeypatch.undo()
     assert sum(read) > 2 * sum(map(len, [*LESSONS, *ANCHORS]))
-    wanted = train(llama(), LESSONS, ANCHORS, settings()).weights.trainable
+    wanted = train(llama(), LESSONS, ANCHORS, settings(depth=0.5)).weights.trainable
     for key, value in tight.weights.trainable.items():
         torch.testing.assert_close(value, wanted[key], rtol=0, atol=1e-5)
 

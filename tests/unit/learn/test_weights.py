@@ -318,7 +318,7 @@ def test_an_adapter_of_another_model_is_refused(model, saved, harm):
     if harm == "wrong shape":
         held[key] = torch.zeros(held[key].shape[0], held[key].shape[1] + 1)
     elif harm == "unknown tensor":
-        held[key.replace("layers.1", "layers.7")] = held[key].clone()
+        held[key.replace("layers.0", "layers.7")] = held[key].clone()
     elif harm == "lost tensor":
         del held[key]
     elif harm == "unknown layer":
