@@ -7,6 +7,7 @@ fact in the prompt, our presets, the published recipe, TRL's SFTTrainer and its 
     python bench/night_quality.py --model ~/.cache/slowwave/models/smollm2-135m-instruct \\
         --embedder ~/.cache/slowwave/models/minilm-l6-v2 --json night_quality.json
 
+An arm of ours is a preset, and may change single settings of it: `--arms "adapter,adapter depth=0.667 rank=24"`.
 Jobs run in `--workers` processes; each result is appended to `--log` as it comes.
 """
 
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+from argparse import ArgumentParser
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
@@ -27,6 +29,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import _arms
 import _peers
 import _quality
 import numpy as np
@@ -35,10 +38,10 @@ from _table import Row, arguments, finish
 
 from slowwave.dream.scene import SimpleDreamer
 from slowwave.dream.settings import DreamSettings
+from slowwave.errors import SettingsError
 from slowwave.exam.panel import Panel
 from slowwave.exam.retention import Reference
 from slowwave.exam.statistics import bootstrap, interval_over_seeds, paired_bootstrap
-from slowwave.learn.settings import preset
 from slowwave.learn.train import train
 from slowwave.models.embed import Embedder
 from slowwave.models.engine import Engine
@@ -46,7 +49,6 @@ from slowwave.night.decisions import curriculum
 from slowwave.records import Scene, from_dict, to_dict
 
 HERE = Path(__file__).parent
-OURS = ("adapter", "full", "gentle")
 CLOCKED = 12  # lessons of the night that is timed
 FLOORS = {
     "held_out": (0.85, 0.97, False),
@@ -104,14 +106,14 @@ def _dream(args: Any, engine: Engine, items: list[_quality.Item], earlier: list[
 def _train(
     args: Any,
     engine: Engine,
-    name: str,
+    arm: str,
     scenes: list[Scene],
     folder: Path,
     seed: int,
     earlier: list[Scene],
     start: tuple[str, Path] | None,
 ) -> dict[str, Any]:
-    settings = preset(name)
+    settings = _arms.settings(arm)
     settings = replace(
         settings, drift_bound=100.0, micro_tokens=4096 if engine.device.type == "cuda" else settings.micro_tokens
     )  # the floors judge the drift here
@@ -154,11 +156,11 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         scenes = _dream(args, engine, items, [], seed)
         kept.write_text(json.dumps([to_dict(scene) for scene in scenes]))
         return {"arm": arm, "seed": seed, "seconds": time.monotonic() - began, "scenes": len(scenes)}
-    if arm == "nights":
+    if _arms.is_five(arm):
         return {
             "arm": arm,
             "seed": seed,
-            **_nights(args, engine, items, panel, reference, work / f"nights-{seed}", seed),
+            **_nights(args, arm, engine, items, panel, reference, work / f"{arm}-{seed}".replace(" ", "-"), seed),
         }
     measure = partial(_quality.measure, engine, items, panel, reference)
     if arm in ("base", "base again"):
@@ -173,12 +175,12 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         folder = work / f"{arm}-{seed}".replace(" ", "-")
         variants: list[tuple[str, Path]] = [(arm, folder)]
         facts = {}
-        if arm in OURS:
+        if _arms.is_ours(arm):
             facts = _train(args, engine, arm, scenes, folder, seed, [], None)
-            if arm == "full":
+            if arm.split(" ")[0] == "full":
                 export = folder.with_name(folder.name + "-export")
                 shutil.copytree(folder, export, ignore=shutil.ignore_patterns("difference*"))
-                variants.append(("full, low-rank export", export))
+                variants.append((arm + _arms.EXPORT, export))
         else:
             _peer(args, arm)(engine, items, scenes, folder, seed)
         out = []
@@ -200,7 +202,14 @@ def _peer(args: Any, arm: str) -> Callable[..., None]:
 
 
 def _nights(
-    args: Any, engine: Engine, items: list[_quality.Item], panel: Panel, reference: Reference, work: Path, seed: int
+    args: Any,
+    arm: str,
+    engine: Engine,
+    items: list[_quality.Item],
+    panel: Panel,
+    reference: Reference,
+    work: Path,
+    seed: int,
 ) -> dict[str, Any]:
     """Five nights in a row; the lessons of each are asked again after the last."""
     each = 1 if args.smoke else min(6, len(items) // 5)
@@ -212,15 +221,15 @@ def _nights(
         mine = items[night * each : (night + 1) * each]
         scenes = _dream(args, engine, mine, earlier, 100 * seed + night)
         folder = work / f"n{night + 1}"
-        _train(args, engine, "adapter", scenes, folder, seed, earlier, start)
+        _train(args, engine, arm, scenes, folder, seed, earlier, start)
         if start is not None:
             engine.unload(start[0])
-        start = (f"nights-{seed}-{night}", folder)
+        start = (f"{arm}-{seed}-{night}", folder)
         engine.add_version(*start)
         earlier += scenes
         with engine.using(start[0]):
             course.append(_quality.held_out(engine, items[:each]))
-        print(f"nights, seed {seed}: {np.mean(course[-1]):.3f} of night 1 after night {night + 1}", flush=True)
+        print(f"{arm}, seed {seed}: {np.mean(course[-1]):.3f} of night 1 after night {night + 1}", flush=True)
     assert start is not None
     with engine.using(start[0]):
         every = _quality.measure(engine, items[: count * each], panel, reference)
@@ -270,7 +279,7 @@ def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
         mine = [r for r in results if r["arm"] == arm]
         if not mine:
             continue
-        floors: dict[str, tuple[float, float, bool]] = FLOORS if arm == "adapter" else {}
+        floors: dict[str, tuple[float, float, bool]] = FLOORS if arm.split(" ")[0] == "adapter" else {}
 
         def row(name: str, interval: Any, arm: str = arm, floors: dict[str, tuple[float, float, bool]] = floors) -> Row:
             floor, aim, at_most = floors.get(name, (None, None, False))
@@ -290,14 +299,15 @@ def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
                 )
             )
             continue
-        if arm == "nights":
+        if _arms.is_five(arm):
+            head = arm.replace(_arms.FIVE, "five nights", 1)
             pooled = [v for r in mine for v in r["held_out"]], [g for r in mine for g in r["groups"]["held_out"]]
             found = bootstrap(*pooled)
             rows.append(
-                Row("five nights: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97)
+                Row(f"{head}: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97)
             )
             found = bootstrap([v for r in mine for v in r["course"][0]], pooled[1])
-            rows.append(Row("five nights: the same after night 1", found.value, found.low, found.high))
+            rows.append(Row(f"{head}: the same after night 1", found.value, found.low, found.high))
             continue
         for name in ("held_out", "situations", "taken_over"):
             values, groups = [v for r in mine for v in r[name]], [g for r in mine for g in r["groups"].get(name, [])]
@@ -329,9 +339,9 @@ def _tell(result: dict[str, Any], args: Any) -> None:
             stream.write(json.dumps(result) + "\n")
 
 
-def main() -> None:
-    """Run the jobs, print the table."""
-    parser = arguments(__doc__ or "")
+def parser_of(description: str) -> ArgumentParser:
+    """The options of whatever runs arms."""
+    parser = arguments(description)
     cache_folder = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
     parser.add_argument("--model", default=str(cache_folder / "smollm2-135m-instruct"), help="folder of the base model")
     parser.add_argument("--embedder", default=str(cache_folder / "minilm-l6-v2"), help="folder of the embedding model")
@@ -345,33 +355,50 @@ def main() -> None:
     parser.add_argument(
         "--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam"
     )
+    parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
+    parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
+    parser.add_argument("--log", type=Path, help="append every result there as it comes")
+    return parser
+
+
+def main() -> None:
+    """Run the jobs, print the table."""
+    parser = parser_of(__doc__ or "")
     parser.add_argument(
         "--arms",
         default="base,base again,note,adapter,full,gentle,published,"
         "trl sft 2e-4,trl sft 1e-3,trl sdft 1e-3,nights,clock",
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
-    parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
-    parser.add_argument("--log", type=Path, help="append every result there as it comes")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
     if args.smoke:
         args.seeds, args.lessons, args.arms = 1, "dev", "base,adapter"
     arms = [arm.strip() for arm in args.arms.split(",")]
-    order = [name for arm in arms for name in ([arm, "full, low-rank export"] if arm == "full" else [arm])]
+    try:
+        for arm in arms:
+            if _arms.is_ours(arm) or _arms.is_five(arm):
+                _arms.settings(arm)
+    except (ValueError, SettingsError) as error:
+        parser.error(str(error))
     if args.from_log:
-        finish(rows_of([json.loads(line) for line in args.from_log.read_text().splitlines()], order), args)
-        return
+        results = [json.loads(line) for line in args.from_log.read_text().splitlines()]
+    else:
+        results = run(args, arms)
+    finish(rows_of(results, _arms.measured(arms)), args)
+
+
+def run(args: Any, arms: list[str]) -> list[dict[str, Any]]:
+    """The results of all arms on all seeds; scenes are dreamt once a seed and serve every arm."""
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         seeds = range(args.first_seed, args.first_seed + args.seeds)
-        needs_scenes = [a for a in arms if a in OURS or a.startswith(("trl", "published"))]
+        needs_scenes = [a for a in arms if _arms.is_ours(a) or a.startswith(("trl", "published"))]
         once = ("base", "base again", "note")
         early = [("dream", seed) for seed in seeds] if needs_scenes else []
-        early += [("nights", seed) for seed in seeds] if "nights" in arms else []
+        early += [(arm, seed) for arm in filter(_arms.is_five, arms) for seed in seeds]
         early += [(arm, 0) for arm in once if arm in arms]
-        late = [(arm, seed) for arm in arms if arm not in (*once, "nights") for seed in seeds]
+        late = [(arm, seed) for arm in arms if arm not in once and not _arms.is_five(arm) for seed in seeds]
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
             pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:
@@ -391,7 +418,7 @@ def main() -> None:
                 for result in done.get("many", [done]):
                     results.append(result)
                     _tell(result, args)
-    finish(rows_of(results, order), args)
+    return results
 
 
 if __name__ == "__main__":
