@@ -45,7 +45,7 @@ from slowwave.exam.statistics import bootstrap, interval_over_seeds, paired_boot
 from slowwave.learn.train import train
 from slowwave.models.embed import Embedder
 from slowwave.models.engine import Engine
-from slowwave.night.decisions import curriculum
+from slowwave.night.decisions import Curriculum, curriculum
 from slowwave.records import Scene, from_dict, to_dict
 
 HERE = Path(__file__).parent
@@ -112,6 +112,7 @@ def _train(
     seed: int,
     earlier: list[Scene],
     start: tuple[str, Path] | None,
+    change: Callable[[Curriculum], Curriculum] = lambda taught: taught,
 ) -> dict[str, Any]:
     settings = _arms.settings(arm)
     settings = replace(
@@ -120,6 +121,7 @@ def _train(
     if args.smoke:
         settings = replace(settings, epochs=0.1, min_steps=1)
     taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal, settings)
+    taught = change(taught)
     began = time.monotonic()
     trained = train(
         engine.model,
@@ -387,24 +389,33 @@ def main() -> None:
     finish(rows_of(results, _arms.measured(arms)), args)
 
 
-def run(args: Any, arms: list[str]) -> list[dict[str, Any]]:
-    """The results of all arms on all seeds; scenes are dreamt once a seed and serve every arm."""
+Job = Callable[[Any, str, int, Path], dict[str, Any]]
+
+
+def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, Any]]:
+    """The results of all arms on all seeds; scenes are dreamt once a seed and serve every arm.
+
+    Args:
+        job: what runs one arm on one seed, in a process of its own; None is `run_job`.
+    """
+    job = job or run_job
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         seeds = range(args.first_seed, args.first_seed + args.seeds)
-        needs_scenes = [a for a in arms if _arms.is_ours(a) or a.startswith(("trl", "published"))]
         once = ("base", "base again", "note")
+        needs_scenes = [a for a in arms if a not in (*once, "clock") and not _arms.is_five(a)]
         early = [("dream", seed) for seed in seeds] if needs_scenes else []
         early += [(arm, seed) for arm in filter(_arms.is_five, arms) for seed in seeds]
         early += [(arm, 0) for arm in once if arm in arms]
         late = [(arm, seed) for arm in arms if arm not in once and not _arms.is_five(arm) for seed in seeds]
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-            pending = {pool.submit(run_job, args, arm, seed, work): (arm, seed) for arm, seed in early}
+            pending = {pool.submit(job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:
-                for job in [job for job in late if job[0] == "clock" or (work / f"scenes-{job[1]}.json").exists()]:
-                    late.remove(job)
-                    pending[pool.submit(run_job, args, *job, work)] = job
+                ready = [one for one in late if one[0] == "clock" or (work / f"scenes-{one[1]}.json").exists()]
+                for one in ready:
+                    late.remove(one)
+                    pending[pool.submit(job, args, *one, work)] = one
                 if not pending:
                     break
                 future = next(as_completed(pending))

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
 
-_SHORT = 512  # tokens of a context that is encoded beside others, padded; a longer one goes alone
+SHORT = 512  # tokens of a context that is encoded beside others, padded; a longer one goes alone
 _CHUNK = 4096  # tokens of a long context in one forward: bounds the memory of its hidden states
 
 
@@ -51,8 +51,8 @@ def encode(model: Any, tokens: Sequence[int]) -> Context:
 def encode_all(model: Any, contexts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Context]:
     """Encode each distinct context with the model as it stands, the short ones together. Raises as `encode`."""
     distinct = list(dict.fromkeys(contexts))
-    short = [tokens for tokens in distinct if 0 < len(tokens) <= _SHORT]
-    out = {tokens: encode(model, tokens) for tokens in distinct if not 0 < len(tokens) <= _SHORT}
+    short = [tokens for tokens in distinct if 0 < len(tokens) <= SHORT]
+    out = {tokens: encode(model, tokens) for tokens in distinct if not 0 < len(tokens) <= SHORT}
     if short:
         shared, device, cache = kv.shared(short), next(model.parameters()).device, kv.empty(model)
         if shared:  # such as a system prompt: read once

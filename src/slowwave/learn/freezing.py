@@ -10,8 +10,9 @@ import torch
 
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter
-from slowwave.learn.context import encode_all
+from slowwave.learn.context import SHORT, encode_all
 from slowwave.learn.decision import Batch, Collate, Decision, collate, collate_after
+from slowwave.learn.store import ContextStore
 
 
 def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate) -> Collate:
@@ -25,9 +26,15 @@ def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate
     if not frozen and not detached:
         return plain
 
+    store = ContextStore(model, "of this night", "its own") if frozen else None  # the long ones: they do not change
+
     def after(decisions: Sequence[Decision], device: torch.device) -> Batch:
+        wanted = {decision.frozen for decision in decisions}
+        kept = {tokens for tokens in wanted if store and len(tokens) > SHORT}
         with adapter.silent(model) if frozen else nullcontext():
-            contexts = encode_all(model, [decision.frozen for decision in decisions])
+            contexts = encode_all(model, [decision.frozen for decision in decisions if decision.frozen not in kept])
+        if store:
+            contexts |= {tokens: store.get(tokens) for tokens in sorted(kept)}
         return collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
 
     return after

@@ -84,6 +84,21 @@ def test_a_second_frozen_night_goes_on_from_what_is_served(tmp_path):
     assert untouched(model, before)
 
 
+def test_a_long_context_is_encoded_once_a_night(monkeypatch):
+    """By the base, whatever is in training; the night comes out as with contexts that are encoded for every batch."""
+    wished, encoded = settings("adapter", context="frozen", micro_tokens=40, epochs=6), []
+    wanted = train(llama(), LESSONS, ANCHORS, wished, seed=3).weights.trainable
+    monkeypatch.setattr("slowwave.learn.freezing.SHORT", 5)
+    monkeypatch.setattr(
+        "slowwave.learn.store.encode", lambda model, tokens: encoded.append(tokens) or encode(model, tokens)
+    )
+    found = train(llama(), LESSONS, ANCHORS, wished, seed=3).weights.trainable
+    long = {one.frozen for one in [*LESSONS, *(a for a in ANCHORS if a.from_start)] if len(one.frozen) > 5}
+    assert long <= set(encoded) and len(encoded) == len(set(encoded)) < len({one.frozen for one in LESSONS + ANCHORS})
+    for key, value in found.items():
+        torch.testing.assert_close(value, wanted[key], rtol=0, atol=1e-5)
+
+
 def test_frozen_contexts_are_the_bases_after_every_step():
     model = llama()
     before, kept = encode(model, LESSONS[0].frozen), []
@@ -141,7 +156,7 @@ def test_short_contexts_together_are_as_each_alone(monkeypatch, prompt):
     model = llama(torch.float64)
     wanted = [(*prompt, *one.frozen) for one in LESSONS] + [(), (*prompt, *LESSONS[0].frozen)]
     together = encode_all(model, wanted)
-    monkeypatch.setattr("slowwave.learn.context._SHORT", 0)
+    monkeypatch.setattr("slowwave.learn.context.SHORT", 0)
     alone = encode_all(model, wanted)
     assert together.keys() == alone.keys() == set(wanted)
     for tokens, context in together.items():
