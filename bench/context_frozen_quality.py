@@ -60,14 +60,17 @@ def job(args: Any, way: str, seed: int, work: Path) -> dict[str, Any]:
         return night_quality.run_job(args, way, seed, work)
     sizes = SMALL if args.smoke else SIZES
     engine, items = night_quality._engine(args.model, args.dtype), night_quality._items(args)
-    panel, reference = night_quality._reference(args.model, args.dtype, 4 if args.smoke else None)
+    panel, reference = night_quality._reference(args.model, args.dtype, 2 if args.smoke else None)
     asked = _long.scenes(sizes["asked"], sizes["log_tokens"], held_out=True, seed=0)
 
     def figures() -> dict[str, Any]:
         return {
             **asdict(_quality.measure(engine, items, panel, reference)),
             "long": _long.answered(engine, asked),
-            "needles": _long.needles(engine, sizes["needles"], sizes["needle_tokens"]),
+            **{
+                f"needle at {place}": nats
+                for place, nats in _long.needles(engine, sizes["needles"], sizes["needle_tokens"]).items()
+            },
         }
 
     if way == "base":
@@ -90,15 +93,15 @@ def rows_of(results: list[dict[str, Any]], ways: list[str]) -> list[Row]:
     """The rows of night_quality.py, and those of long contexts."""
     rows = []
     for way in ways:
-        rows += [row for row in night_quality.rows_of(results, ["base", way]) if row.figure.startswith(f"{way}: ")]
+        rows += night_quality.rows_of(results, [way])
         mine = [result for result in results if result["arm"] == way]
         if not mine:
             continue
         found = bootstrap([value for result in mine for value in result["long"]])
         rows.append(Row(f"{way}: answered from a log, other words", found.value, found.low, found.high))
-        for place in mine[0]["needles"]:
-            found = bootstrap([value for result in mine for value in result["needles"][place]])
-            name = f"{way}: a fact at {place} of a long text, nats a token"
+        for needle in [key for key in mine[0] if key.startswith("needle at ")]:
+            found = bootstrap([value for result in mine for value in result[needle]])
+            name = f"{way}: {needle.replace('needle', 'a fact')} of a long text, nats a token"
             rows.append(Row(name, found.value, found.low, found.high))
     return rows
 

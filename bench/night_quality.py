@@ -146,12 +146,14 @@ def _train(
 
 def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
     """One arm on one seed, in a process of its own."""
+    if args.smoke:
+        _quality.TOKENS = 16
     if arm == "clock":
         return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
     engine, items = _engine(args.model, args.dtype), _items(args)
     if engine.device.type == "cuda":
         torch.cuda.empty_cache()  # the workers share one card
-    panel, reference = _reference(args.model, args.dtype, 4 if args.smoke else None)
+    panel, reference = _reference(args.model, args.dtype, 2 if args.smoke else None)
     kept = work / f"scenes-{seed}.json"
     if arm == "dream":
         began = time.monotonic()

@@ -23,17 +23,20 @@ Slowwave = Any
 SMALL = {
     "model.dtype": "float32",  # the same night on every processor
     "night.max_lessons": 3,
-    "dream.composed": 30,
+    "dream.composed": 20,
+    "dream.near_miss": 8,
+    "dream.composed_near": 12,
     "dream.ordinary": 32,
     "dream.watch": 4,
-    "dream.near_tokens": 12,  # in 26 steps the first tokens, in which a lesson fires, must weigh most
+    "dream.near_tokens": 12,  # in few steps the first tokens, in which a lesson fires, must weigh most
     "learn.depth": 0.667,
     "learn.lesson_batch": 4,
     "learn.anchor_batch": 4,
     "learn.min_steps": 26,
     "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
-    "exam.panel_items": 8,
+    "exam.panel_items": 4,
+    "exam.max_new_tokens": 24,
     "exam.near_misses": 1,
     "exam.min_gain": 0.1,
     "exam.near_miss_takeover": 1.0,  # what is tested here are the commands: three lessons say little about margins

@@ -66,7 +66,8 @@ def test_the_table_is_made_of_a_log(bench: Any, monkeypatch: pytest.MonkeyPatch,
     figures = {"held_out": [0.5], "situations": [], "right": [1.0], "taken_over": [0.0], "drift": 0.02, "bits": 1.0}
     more = {
         "long": [1.0, 0.0],
-        "needles": {"10%": [2.0], "90%": [1.0]},
+        "needle at 10%": [2.0],
+        "needle at 90%": [1.0],
         "groups": {"held_out": ["a"], "right": ["a"], "taken_over": ["a"]},
     }
     rows = [{"arm": arm, "seed": 0, **figures, **more} for arm in ("base", "aLoRA")]
@@ -74,7 +75,9 @@ def test_the_table_is_made_of_a_log(bench: Any, monkeypatch: pytest.MonkeyPatch,
     quality, out = bench("context_frozen_quality"), tmp_path / "rows"
     monkeypatch.setattr(sys, "argv", ["x", "--from-log", str(tmp_path / "log"), "--json", str(out)])
     quality.main()
-    told = {row["figure"]: row["value"] for row in json.loads(out.read_text())["rows"]}
+    rows = json.loads(out.read_text())["rows"]
+    told = {row["figure"]: row["value"] for row in rows}
+    assert len(told) == len(rows)
     assert told["aLoRA: answered from a log, other words"] == 0.5 and told["aLoRA: drift, nats a token"] == 0.02
     assert told["base: a fact at 90% of a long text, nats a token"] == 1.0
 
