@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import _rows
 import night_quality
 import numpy as np
 from _table import finish
@@ -77,7 +78,7 @@ def main() -> None:
         results = night_quality.run(args, wanted)
     if args.plot:
         plot(results, args.plot)
-    finish(night_quality.rows_of(results, wanted), args)
+    finish(_rows.rows_of(results, wanted), args)
 
 
 if __name__ == "__main__":

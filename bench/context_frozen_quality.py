@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import _long
+import _night
 import _quality
+import _rows
 import night_quality
 from _table import Row, finish
 
@@ -59,8 +61,8 @@ def job(args: Any, way: str, seed: int, work: Path) -> dict[str, Any]:
     if way not in (*WAYS, "base"):
         return night_quality.run_job(args, way, seed, work)
     sizes = SMALL if args.smoke else SIZES
-    engine, items = night_quality._engine(args.model, args.dtype), night_quality._items(args)
-    panel, reference = night_quality._reference(args.model, args.dtype, 2 if args.smoke else None)
+    engine, items = _night.engine(args), _night.items(args)
+    panel, reference = _night.reference(args)
     asked = _long.scenes(sizes["asked"], sizes["log_tokens"], held_out=True, seed=0)
 
     def figures() -> dict[str, Any]:
@@ -78,7 +80,7 @@ def job(args: Any, way: str, seed: int, work: Path) -> dict[str, Any]:
     scenes = [from_dict(Scene, data) for data in json.loads((work / f"scenes-{seed}.json").read_text())]
     logs = _long.scenes(sizes["logs"], sizes["log_tokens"], held_out=False, seed=seed)
     version = f"{way}-{seed}".replace(" ", "-")
-    facts = night_quality._train(
+    facts = _night.learn(
         args, engine, WAYS[way], scenes, work / version, seed, [], None,
         taught(way, _long.decisions(engine.tokenizer, logs)),
     )  # fmt: skip
@@ -93,7 +95,7 @@ def rows_of(results: list[dict[str, Any]], ways: list[str]) -> list[Row]:
     """The rows of night_quality.py, and those of long contexts."""
     rows = []
     for way in ways:
-        rows += night_quality.rows_of(results, [way])
+        rows += _rows.rows_of(results, [way])
         mine = [result for result in results if result["arm"] == way]
         if not mine:
             continue

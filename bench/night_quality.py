@@ -23,125 +23,29 @@ import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
-from functools import cache, partial
+from dataclasses import asdict
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import _arms
+import _night
 import _peers
 import _quality
+import _rows
 import numpy as np
 import torch
-from _table import Row, arguments, finish
+from _table import arguments, finish
 
-from slowwave.dream.scene import SimpleDreamer
-from slowwave.dream.settings import DreamSettings
 from slowwave.errors import SettingsError
 from slowwave.exam.panel import Panel
 from slowwave.exam.retention import Reference
-from slowwave.exam.statistics import bootstrap, interval_over_seeds, paired_bootstrap
-from slowwave.learn.train import train
-from slowwave.models.embed import Embedder
 from slowwave.models.engine import Engine
-from slowwave.night.decisions import Curriculum, curriculum
 from slowwave.records import Scene, from_dict, to_dict
 
 HERE = Path(__file__).parent
 CLOCKED = 12  # lessons of the night that is timed
-FLOORS = {
-    "held_out": (0.85, 0.97, False),
-    "right_change": (-0.05, 0.0, False),
-    "taken_over": (0.05, 0.0, True),
-    "drift": (0.05, 0.02, True),
-    "bits": (1.0, 0.0, True),
-}
-NAMES = {
-    "held_out": "held-out wordings as taught",
-    "situations": "novel situations as taught",
-    "right_change": "near misses right, against base",
-    "taken_over": "near misses taken over",
-    "drift": "drift, nats a token",
-    "bits": "bits per byte, change %",
-}
-
-
-@cache
-def _engine(model: str, dtype: str) -> Engine:
-    return Engine.load(Path(model), dtype=dtype)
-
-
-@cache
-def _reference(model: str, dtype: str, limit: int | None) -> tuple[Panel, Reference]:
-    panel = Panel.load(limit)
-    return panel, Reference.measure(_engine(model, dtype), panel)
-
-
-@cache
-def _embedder(path: str) -> Embedder:
-    return Embedder.load(Path(path))
-
-
-def _items(args: Any) -> list[_quality.Item]:
-    return _quality.load(HERE / "lessons" / f"{args.lessons}.json", 2 if args.smoke else None)
-
-
-def _dreams(args: Any) -> DreamSettings:
-    return (
-        DreamSettings(
-            apply=2, composed=4, near_miss=1, composed_near=1, ordinary=2, watch=1, prose=1, samples=0, answer_tokens=8
-        )
-        if args.smoke
-        else DreamSettings()
-    )
-
-
-def _dream(args: Any, engine: Engine, items: list[_quality.Item], earlier: list[Scene], seed: int) -> list[Scene]:
-    return SimpleDreamer(engine, _embedder(args.embedder), _dreams(args)).dream(
-        [item.lesson for item in items if item.lesson], earlier=earlier, seed=seed
-    )
-
-
-def _train(
-    args: Any,
-    engine: Engine,
-    arm: str,
-    scenes: list[Scene],
-    folder: Path,
-    seed: int,
-    earlier: list[Scene],
-    start: tuple[str, Path] | None,
-    change: Callable[[Curriculum], Curriculum] = lambda taught: taught,
-) -> dict[str, Any]:
-    settings = _arms.settings(arm)
-    settings = replace(
-        settings, drift_bound=100.0, micro_tokens=4096 if engine.device.type == "cuda" else settings.micro_tokens
-    )  # the floors judge the drift here
-    if args.smoke:
-        settings = replace(settings, epochs=0.1, min_steps=1)
-    taught = curriculum(engine, scenes, earlier, start[0] if start else None, _dreams(args).rehearsal, settings)
-    taught = change(taught)
-    began = time.monotonic()
-    trained = train(
-        engine.model,
-        taught.lessons,
-        taught.anchors,
-        settings,
-        seed=seed,
-        watch=taught.watch,
-        start=start[1] if start else None,
-    )
-    saved = trained.weights.save(folder)
-    trained.weights.release()
-    return {
-        "steps": trained.steps,
-        "train_seconds": time.monotonic() - began,
-        "bytes": saved["bytes"],
-        "energy_kept": saved["energy_kept"],
-        "decisions": len(taught.lessons),
-        "anchors": len(taught.anchors),
-    }
 
 
 def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
@@ -150,21 +54,21 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         _quality.TOKENS = 16
     if arm == "clock":
         return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
-    engine, items = _engine(args.model, args.dtype), _items(args)
+    engine, items = _night.engine(args), _night.items(args)
     if engine.device.type == "cuda":
         torch.cuda.empty_cache()  # the workers share one card
-    panel, reference = _reference(args.model, args.dtype, 2 if args.smoke else None)
+    panel, reference = _night.reference(args)
     kept = work / f"scenes-{seed}.json"
     if arm == "dream":
         began = time.monotonic()
-        scenes = _dream(args, engine, items, [], seed)
+        scenes = _night.dream(args, engine, items, [], seed)
         kept.write_text(json.dumps([to_dict(scene) for scene in scenes]))
         return {"arm": arm, "seed": seed, "seconds": time.monotonic() - began, "scenes": len(scenes)}
     if _arms.is_five(arm):
         return {
             "arm": arm,
             "seed": seed,
-            **_nights(args, arm, engine, items, panel, reference, work / f"{arm}-{seed}".replace(" ", "-"), seed),
+            **_five(args, arm, engine, items, panel, reference, work / f"{arm}-{seed}".replace(" ", "-"), seed),
         }
     measure = partial(_quality.measure, engine, items, panel, reference)
     if arm in ("base", "base again"):
@@ -180,7 +84,7 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         variants: list[tuple[str, Path]] = [(arm, folder)]
         facts = {}
         if _arms.is_ours(arm):
-            facts = _train(args, engine, arm, scenes, folder, seed, [], None)
+            facts = _night.learn(args, engine, arm, scenes, folder, seed, [], None)
             if arm.split(" ")[0] == "full":
                 export = folder.with_name(folder.name + "-export")
                 shutil.copytree(folder, export, ignore=shutil.ignore_patterns("difference*"))
@@ -205,7 +109,7 @@ def _peer(args: Any, arm: str) -> Callable[..., None]:
     return partial({"trl sft": _peers.trl_sft, "trl sdft": _peers.trl_sdft}[kind], model=Path(args.model), lr=float(lr))
 
 
-def _nights(
+def _five(
     args: Any,
     arm: str,
     engine: Engine,
@@ -223,9 +127,9 @@ def _nights(
     course: list[list[float]] = []  # the first night's questions, asked after every night
     for night in range(count):
         mine = items[night * each : (night + 1) * each]
-        scenes = _dream(args, engine, mine, earlier, 100 * seed + night)
+        scenes = _night.dream(args, engine, mine, earlier, 100 * seed + night)
         folder = work / f"n{night + 1}"
-        _train(args, engine, arm, scenes, folder, seed, earlier, start)
+        _night.learn(args, engine, arm, scenes, folder, seed, earlier, start)
         if start is not None:
             engine.unload(start[0])
         start = (f"{arm}-{seed}-{night}", folder)
@@ -273,62 +177,6 @@ def _clock(args: Any, home: Path) -> float:
     if len(night["lessons"]) != CLOCKED:
         raise RuntimeError(f"The night that was timed had {len(night['lessons'])} lessons, not {CLOCKED}.")
     return seconds
-
-
-def rows_of(results: list[dict[str, Any]], order: list[str]) -> list[Row]:
-    """The table: every arm's figures over all seeds, ours with floors. Intervals resample lessons; drift's, seeds."""
-    rows: list[Row] = []
-    base = next((r for r in results if r["arm"] == "base"), None)
-    for arm in order:
-        mine = [r for r in results if r["arm"] == arm]
-        if not mine:
-            continue
-        floors: dict[str, tuple[float, float, bool]] = FLOORS if arm.split(" ")[0] == "adapter" else {}
-
-        def row(name: str, interval: Any, arm: str = arm, floors: dict[str, tuple[float, float, bool]] = floors) -> Row:
-            floor, aim, at_most = floors.get(name, (None, None, False))
-            return Row(f"{arm}: {NAMES[name]}", interval.value, interval.low, interval.high, floor, aim, at_most)
-
-        if arm == "clock":
-            values = [r["minutes"] for r in mine]
-            rows.append(
-                Row(
-                    "one night of 12 lessons, minutes",
-                    float(np.median(values)),
-                    min(values),
-                    max(values),
-                    8.0,
-                    3.0,
-                    True,
-                )
-            )
-            continue
-        if _arms.is_five(arm):
-            head = arm.replace(_arms.FIVE, "five nights", 1)
-            pooled = [v for r in mine for v in r["held_out"]], [g for r in mine for g in r["groups"]["held_out"]]
-            found = bootstrap(*pooled)
-            rows.append(
-                Row(f"{head}: lessons of night 1 after night 5", found.value, found.low, found.high, 0.85, 0.97)
-            )
-            found = bootstrap([v for r in mine for v in r["course"][0]], pooled[1])
-            rows.append(Row(f"{head}: the same after night 1", found.value, found.low, found.high))
-            continue
-        for name in ("held_out", "situations", "taken_over"):
-            values, groups = [v for r in mine for v in r[name]], [g for r in mine for g in r["groups"].get(name, [])]
-            if values:
-                rows.append(row(name, bootstrap(values, groups)))
-        if base is not None:
-            after, before = [v for r in mine for v in r["right"]], [v for r in mine for v in base["right"]]
-            groups = [g for r in mine for g in r["groups"]["right"]]
-            rows.append(row("right_change", paired_bootstrap(before, after, groups)))
-            if arm not in ("base", "base again", "note"):
-                change = [100 * (r["bits"] / base["bits"] - 1) for r in mine]
-                for name, values in (("drift", [r["drift"] for r in mine]), ("bits", change)):
-                    if len(values) > 1:
-                        rows.append(row(name, interval_over_seeds(values)))
-                    else:
-                        rows.append(replace(row(name, bootstrap(values * 2)), low=values[0], high=values[0]))
-    return rows
 
 
 def _tell(result: dict[str, Any], args: Any) -> None:
@@ -388,7 +236,7 @@ def main() -> None:
         results = [json.loads(line) for line in args.from_log.read_text().splitlines()]
     else:
         results = run(args, arms)
-    finish(rows_of(results, _arms.measured(arms)), args)
+    finish(_rows.rows_of(results, _arms.measured(arms)), args)
 
 
 Job = Callable[[Any, str, int, Path], dict[str, Any]]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +37,15 @@ def cache() -> Path:
     for model in zoo.EMBEDDED:
         zoo.pull(model, cache_folder())
     return cache_folder()
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Callable[[str], Any]]:
+    """Imports a script of the benchmarks by its name."""
+    folder = str(Path(__file__).parents[1] / "bench")
+    sys.path.insert(0, folder)
+    yield importlib.import_module
+    sys.path.remove(folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -12,17 +11,6 @@ from typing import Any
 import pytest
 
 from slowwave.learn.settings import preset
-
-BENCH = Path(__file__).resolve().parents[2] / "bench"
-
-
-@pytest.fixture(scope="module")
-def bench() -> Any:
-    sys.path.insert(0, str(BENCH))
-    try:
-        yield importlib.import_module
-    finally:
-        sys.path.remove(str(BENCH))
 
 
 @pytest.mark.parametrize(
@@ -89,5 +77,5 @@ def test_every_method_has_five_rates_and_its_own_line(
 
 def test_the_row_of_five_nights_says_which(bench: Any) -> None:
     night = {"arm": "nights depth=0.5", "seed": 0, "held_out": [1.0], "course": [[1.0]], "groups": {"held_out": ["a"]}}
-    rows = bench("night_quality").rows_of([night], bench("_arms").measured(["nights depth=0.5"]))
+    rows = bench("_rows").rows_of([night], bench("_arms").measured(["nights depth=0.5"]))
     assert rows[0].figure == "five nights depth=0.5: lessons of night 1 after night 5" and rows[0].floor == 0.85

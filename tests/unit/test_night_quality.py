@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def quality() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "bench"))
-    try:
-        return importlib.import_module("night_quality")
-    finally:
-        sys.path.pop(0)
+def quality(bench: Callable[[str], ModuleType]) -> ModuleType:
+    return bench("night_quality")
 
 
 @pytest.mark.parametrize("told", [[], ["--dtype", "bfloat16"]])
@@ -33,7 +29,7 @@ def test_the_base_is_loaded_in_the_precision_told(
         seen.append((str(path), dtype))
         raise RuntimeError("that is all")
 
-    monkeypatch.setattr(quality.Engine, "load", load)
+    monkeypatch.setattr(quality._night.Engine, "load", load)
     monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
     monkeypatch.setattr(sys, "argv", ["night_quality.py", "--arms", "base", "--model", "/nowhere/base", *told])
     quality.main()

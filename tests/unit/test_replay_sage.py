@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,12 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def replay() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "bench"))
-    try:
-        return importlib.import_module("replay_sage")
-    finally:
-        sys.path.pop(0)
+def replay(bench: Callable[[str], ModuleType]) -> ModuleType:
+    return bench("replay_sage")
 
 
 @pytest.fixture

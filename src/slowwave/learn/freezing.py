@@ -12,7 +12,9 @@ from slowwave.errors import TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import SHORT, encode_all
 from slowwave.learn.decision import Batch, Collate, Decision, collate, collate_after
-from slowwave.learn.store import ContextStore
+from slowwave.learn.store import Budget, ContextStore
+
+_BYTES = 2 << 30  # of long contexts that a night keeps on a CPU
 
 
 def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate) -> Collate:
@@ -26,7 +28,9 @@ def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate
     if not frozen and not detached:
         return plain
 
-    store = ContextStore(model, "of this night", "its own") if frozen else None  # the long ones: they do not change
+    # the long contexts do not change in a night; on a CPU both tiers of memory are one, beside the model
+    budget = Budget(device=_BYTES, host=0) if model.device.type == "cpu" else Budget()
+    store = ContextStore(model, "of this night", "its own", budget=budget) if frozen else None
 
     def after(decisions: Sequence[Decision], device: torch.device) -> Batch:
         wanted = {decision.frozen for decision in decisions}

@@ -37,18 +37,17 @@ class Trunk:
 
     @torch.no_grad()
     def _read(self, decisions: Sequence[Decision], device: torch.device) -> list[Tensor]:
-        found = {(one.context, one.reply): self._kept.get((one.context, one.reply)) for one in decisions}
-        unread = list({(one.context, one.reply): one for one in decisions}.values())
-        unread = [one for one in unread if found[one.context, one.reply] is None]
+        keys = [(one.context, one.reply) for one in decisions]
+        found = {key: self._kept[key] for key in keys if key in self._kept}
+        unread = list({key: one for key, one in zip(keys, decisions, strict=True) if key not in found}.values())
         if unread:
             with below(self.model, self.first):
                 states_TD = hidden(self.model, collate(unread, device))[0]
             shared = kv.shared([one.context for one in unread])
             parts = states_TD[shared:].split([len(one) - shared for one in unread])
             for one, part in zip(unread, parts, strict=True):
-                whole = torch.cat([states_TD[:shared], part])
-                found[one.context, one.reply] = whole
+                whole = found[one.context, one.reply] = torch.cat([states_TD[:shared], part])
                 if whole.nbytes <= self._room:
                     self._kept[one.context, one.reply] = whole
                     self._room -= whole.nbytes
-        return [state for one in decisions if (state := found[one.context, one.reply]) is not None]
+        return [found[key] for key in keys]

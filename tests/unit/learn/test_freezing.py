@@ -99,6 +99,19 @@ def test_a_long_context_is_encoded_once_a_night(monkeypatch):
         torch.testing.assert_close(value, wanted[key], rtol=0, atol=1e-5)
 
 
+def test_on_two_cores_long_contexts_take_no_more_memory_than_they_may(monkeypatch):
+    seen = []
+    monkeypatch.setattr("slowwave.learn.freezing.SHORT", 1)
+    monkeypatch.setattr("slowwave.learn.freezing._BYTES", 0)
+    monkeypatch.setattr(
+        "slowwave.learn.store.encode", lambda model, tokens: seen.append(tokens) or encode(model, tokens)
+    )
+    pack = packer(llama(), frozen=True, detached=False)
+    for _ in range(2):
+        pack(LESSONS, CPU)
+    assert len(seen) > len({one.frozen for one in LESSONS}), "what has no room is encoded again"
+
+
 def test_frozen_contexts_are_the_bases_after_every_step():
     model = llama()
     before, kept = encode(model, LESSONS[0].frozen), []
