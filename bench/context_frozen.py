@@ -5,8 +5,9 @@ Qwen2.5's shapes. Ours encodes the context once and packs the K decisions into o
 reads the context with each of them, its loss on the decision alone, K sequences accumulated; it is measured with and
 without gradient checkpointing, and the faster that fits counts. "cached" leaves out the encoding: any later epoch.
 
-`--personas N` measures nights of N personas in the same passes against one night after the other instead,
-`--optimizers` a step of APOLLO on all parameters against AdamW's.
+`--night` measures how much of the chip a night of 512 decisions over 64 contexts of 4k tokens uses instead,
+`--personas N` nights of N personas in the same passes against one night after the other, `--optimizers` a step of
+APOLLO on all parameters against AdamW's.
 
 Times are medians over steps of one process; their interval is the fastest and the slowest step.
 """
@@ -25,15 +26,18 @@ from pathlib import Path
 from typing import Any
 
 import _optimizers
+import _peak_share
 import _personas
 import torch
 from _table import Row, arguments, finish
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 from slowwave.learn import adapter
+from slowwave.learn.captured import Captured
+from slowwave.learn.compiled import compiled
 from slowwave.learn.context import encode
 from slowwave.learn.decision import Decision, collate_after
-from slowwave.learn.loss import losses
+from slowwave.learn.loss import micro_step, prepare
 from slowwave.learn.settings import preset
 from slowwave.learn.weights import lora_config
 
@@ -102,31 +106,34 @@ def sequences(case: Case, words: int) -> list[list[int]]:
 def ours(shape: str, case: Case, steps: int, device: torch.device) -> Measured:
     """Encode once; then each step is one packed forward and backward, and AdamW."""
     model = build(shape, device)
-    settings = preset("adapter")
     held = _held(device)
     decisions = [Decision(tuple(ids[:-REPLY]), tuple(ids[-REPLY:])) for ids in sequences(case, model.config.vocab_size)]
-    encode(model, decisions[0].frozen)  # the first call of any kernel, and of any size, is slow
-    began = _now(device)
-    context = encode(model, decisions[0].frozen)
-    out = Measured([], encoding=_now(device) - began)
-    adapter.inject(model, lora_config(settings, model), "night")
-    adapter.activate(model, "night")
-    trainable = list(adapter.parameters(model, "night").values())
-    for parameter in trainable:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trainable, lr=settings.lr, fused=True)
-    collate = lambda chosen, where: collate_after(chosen, [context] * len(chosen), where)  # noqa: E731
+    weight_B = torch.full((len(decisions),), 1 / len(decisions), device=device)
+    with compiled(model):
+        encode(model, decisions[0].frozen)  # the first call of any kernel, and of any size, is slow
+        began = _now(device)
+        context = encode(model, decisions[0].frozen)
+        out = Measured([], encoding=_now(device) - began)
+        trainable = adapted(model)
+        run = Captured(trainable).step if device.type == "cuda" else micro_step
+        optimizer = torch.optim.AdamW(trainable, lr=1e-3, fused=True)
+        pack = lambda chosen, where: collate_after(chosen, [context] * len(chosen), where)  # noqa: E731
 
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss_B = losses(model, [(decision, None) for decision in decisions], device, collate)
-        loss_B.mean().backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        def step() -> None:
+            run(model, prepare([(decision, None) for decision in decisions], device, pack), weight_B)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=False)
 
-    out.steps = _timed(step, steps, device)
+        out.steps = _timed(step, steps, device)
     out.peak = _peak(device) - held
     return out
+
+
+def adapted(model: Any) -> list[torch.nn.Parameter]:
+    """Put an adapter of rank 16 into all layers, as TRL's run has it; its parameters."""
+    adapter.inject(model, lora_config(preset("adapter", rank=16, alpha=16, depth=1), model), "night")
+    adapter.activate(model, "night")
+    return [parameter.requires_grad_(True) for parameter in adapter.parameters(model, "night").values()]
 
 
 def trl(shape: str, case: Case, steps: int, device: torch.device, checkpointing: bool) -> Measured:
@@ -245,6 +252,22 @@ def compare(shape: str, case: Case, steps: int, device: torch.device, log: Path 
     return rows
 
 
+def night(shape: str, smoke: bool, device: torch.device) -> list[Row]:
+    """The share of the chip's peak that a night's needed operations come to."""
+    model, sizes = build(shape, device), _peak_share.Sizes(4, 64, 2, 2) if smoke else _peak_share.Sizes()
+    seconds = _peak_share.nights(model, lambda: adapted(model), sizes, device, lambda: _now(device))
+    needed = _peak_share.operations(model.config, sizes)
+    head = f"{shape}, {sizes.contexts * sizes.decisions} decisions over {sizes.contexts} contexts of {sizes.length}"
+    rows = [
+        _row(f"{head}: seconds", seconds),
+        _row(f"{head}: operations that are needed, 10^12", [needed / 1e12]),
+    ]
+    if device.type == "cuda":
+        share = [100 * needed / one / _peak_share.PEAK for one in seconds]
+        rows.append(_row(f"{head}: % of the peak of an H100 or H200", share, 30, 50))
+    return rows
+
+
 def personas(shape: str, count: int, steps: int, device: torch.device) -> list[Row]:
     """How much faster `count` personas train in the same passes."""
     model = build(shape, device)
@@ -276,6 +299,7 @@ def main() -> None:
     parser.add_argument("--shape", default="1.5b", choices=sorted(SHAPES))
     parser.add_argument("--steps", type=int, default=10, help="steps that are timed")
     parser.add_argument("--cases", default="0,1,2,3", help="places in the table of cases, with commas")
+    parser.add_argument("--night", action="store_true", help="measure a night's share of the peak, and nothing else")
     parser.add_argument("--personas", type=int, help="measure so many personas in one pass, and nothing else")
     parser.add_argument("--optimizers", action="store_true", help="measure the optimizers, and nothing else")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
@@ -287,6 +311,9 @@ def main() -> None:
     if args.optimizers:
         head = f"{args.shape}, all parameters"
         finish(_optimizers.rows(build(args.shape, device), head, args.steps, lambda: _now(device)), args)
+        return
+    if args.night:
+        finish(night(args.shape, args.smoke, device), args)
         return
     if args.personas:
         finish(personas(args.shape, args.personas, args.steps, device), args)

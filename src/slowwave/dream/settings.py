@@ -21,7 +21,7 @@ class DreamSettings:
     ordinary: int = 48  # scenes a night from everyday life
     exam_apply: int = 3  # questions a lesson set aside for the exam
     exam_near_miss: int = 2
-    prose: int = 12  # passages a night whose continuation must stay as likely as it was
+    prose: int = 36  # passages a night whose continuation must stay as likely as it was
     watch: int = 10  # ordinary scenes a night that are never trained on, to watch the drift
     samples: int = 1  # generations for each of the seven prompt forms
     tokens: int = 40  # a generation's length

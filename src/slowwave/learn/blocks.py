@@ -1,8 +1,11 @@
-"""Attention after contexts on a GPU: block-sparse, without copies of the contexts' keys, by FlexAttention.
+"""Attention after contexts on a GPU: block-sparse, by FlexAttention.
 
 A reply's tokens see their context and, causally, themselves. The two are attended to apart and put together by their
-log-sum-exps, so that the contexts' keys and values stay where they are: exact, as in FlashAttention's own blocks
-(Dao et al., 2022, arXiv 2205.14135, section 3.1). `packing.py` is the same for the CPU, with a mask.
+log-sum-exps: exact, as in FlashAttention's own blocks (Dao et al., 2022, arXiv 2205.14135, section 3.1). `packing.py`
+is the same for the CPU, with a mask.
+
+Tokens and keys are padded to a size of which there are few, so that one compiled kernel, and one captured step
+(`captured.py`), serve many micro-batches. A padded token sees itself and the first key; nothing sees a padded key.
 """
 
 from __future__ import annotations
@@ -10,57 +13,109 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+from slowwave.learn.context import Context, joined, sent
+
+_BLOCK = 128  # tokens by keys that a kernel skips or takes as one
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which keys each of T tokens sees: those from `first_T` to before `end_T`."""
+
+    first_T: Tensor
+    end_T: Tensor
+    mask: BlockMask
+
+    def tensors(self) -> list[Tensor]:
+        """Everything that a kernel reads, in a fixed order."""
+        mask: Any = self.mask
+        lists = (
+            (mask.kv_num_blocks, mask.kv_indices), (mask.full_kv_num_blocks, mask.full_kv_indices),
+            (mask.q_num_blocks, mask.q_indices), (mask.full_q_num_blocks, mask.full_q_indices),
+        )  # fmt: skip
+        return [self.first_T, self.end_T, *(tensor for pair in lists for tensor in pair)]
 
 
 @dataclass(frozen=True)
 class Blocks:
     """Which of T tokens see which of themselves, and which of the M tokens of contexts before them."""
 
-    own: BlockMask
-    past: BlockMask | None  # None: no context has a token
+    own: Span
+    past: Span | None  # None: no context has a token
     before: Sequence[tuple[Tensor, Tensor]]  # by layer, keys and values [1, G, M, D]
+
+    @property
+    def tokens(self) -> int:
+        """T, padding included."""
+        return len(self.own.first_T)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None) -> Tensor:
         """[1, H, T, D] and [1, G, T, D] -> [1, T, H, D]."""
-        out, own_HT = _flex()(query, key, value, block_mask=self.own, scale=scale, enable_gqa=True, return_lse=True)
+        options = {"scale": scale, "enable_gqa": True, "return_lse": True}
+        out, own_HT = _flex()(query, key, value, block_mask=self.own.mask, **options)
         if self.past is not None:
-            keys, values = self.before[layer]
-            past, past_HT = _flex()(
-                query, keys, values, block_mask=self.past, scale=scale, enable_gqa=True, return_lse=True
-            )
+            past, past_HT = _flex()(query, *self.before[layer], block_mask=self.past.mask, **options)
             share_HT = torch.sigmoid(past_HT - own_HT)[..., None].to(out.dtype)
             out = torch.lerp(out, past, share_HT)
         return out.transpose(1, 2)
 
 
-def blocks(contexts: Sequence[int], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Blocks:
-    """As `packing.pack_after`, whose arguments these are; `before` is the caller's."""
-    to = lambda values: torch.tensor(values, device=device)  # noqa: E731
-    starts = [sum(contexts[:row]) for row in range(len(contexts))]
-    number_T = to([place for place, (_, _, length) in enumerate(sequences) for _ in range(length)])
-    first_T = to([starts[row] for row, _, length in sequences for _ in range(length)])
-    end_T = to([starts[row] + seen for row, seen, length in sequences for _ in range(length)])
+def padded(count: int) -> int:
+    """The size that so many tokens are padded to: at most an eighth more, or 128."""
+    step = max(_BLOCK, 1 << max(0, count.bit_length() - 4))
+    return -(-count // step) * step
 
-    def own(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return (number_T[query] == number_T[key]) & (query >= key)
 
-    def past(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
+def blocks(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Blocks:
+    """Sequences that follow contexts, padded: as `packing.pack_after`, whose `sequences` these are."""
+    length_R = torch.tensor([length for *_, length in sequences])
+    count = int(length_R.sum())
+    place_T = torch.arange(padded(count))
+    begin_T = place_T.clone()  # a padded token sees itself
+    begin_T[:count] = (length_R.cumsum(0) - length_R).repeat_interleave(length_R)
+    own = _span(begin_T, place_T + 1, padded(count), device)
+    starts = [0, *accumulate(len(one.tokens) for one in contexts)]
+    if not starts[-1]:
+        return Blocks(own, None, ())
+    first_T, end_T = torch.zeros_like(place_T), torch.ones_like(place_T)  # and the first key
+    first_T[:count] = torch.tensor([starts[row] for row, *_ in sequences]).repeat_interleave(length_R)
+    end_T[:count] = torch.tensor([starts[row] + seen for row, seen, _ in sequences]).repeat_interleave(length_R)
+    return Blocks(own, _span(first_T, end_T, padded(starts[-1]), device), joined(contexts, padded(starts[-1])))
+
+
+def _span(first_T: Tensor, end_T: Tensor, keys: int, device: torch.device) -> Span:
+    start_K = torch.arange(0, keys, _BLOCK)
+    some_TK = (first_T[:, None] < start_K + _BLOCK) & (end_T[:, None] > start_K)
+    whole_TK = (first_T[:, None] <= start_K) & (end_T[:, None] >= start_K + _BLOCK)
+    some_QK, whole_QK = some_TK.unflatten(0, (-1, _BLOCK)).any(1), whole_TK.unflatten(0, (-1, _BLOCK)).all(1)
+    some_QK &= ~whole_QK
+    first_T, end_T = sent(first_T, device), sent(end_T, device)
+
+    def sees(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return (key >= first_T[query]) & (key < end_T[query])
 
-    count, before = len(number_T), sum(contexts)
-    mask: Any = create_block_mask
-    return Blocks(
-        mask(own, None, None, count, count, device=device),
-        mask(past, None, None, count, before, device=device) if before else None,
-        (),
+    some, whole, some_back, whole_back = (
+        tuple(sent(one, device) for one in _listed(chosen)) for chosen in (some_QK, whole_QK, some_QK.T, whole_QK.T)
     )
+    mask: Any = BlockMask
+    size = (_BLOCK, _BLOCK)
+    listed = mask((len(first_T), keys), *some, *whole, *some_back, *whole_back, BLOCK_SIZE=size, mask_mod=sees)
+    return Span(first_T, end_T, listed)
+
+
+def _listed(chosen_QK: Tensor) -> tuple[Tensor, Tensor]:
+    """How many blocks of each row are chosen [1, 1, Q], and the chosen ones first [1, 1, Q, K]."""
+    order_QK = chosen_QK.int().argsort(dim=-1, descending=True, stable=True)
+    return chosen_QK.sum(-1).int()[None, None], order_QK.int()[None, None]
 
 
 @cache
 def _flex() -> Any:
-    return torch.compile(flex_attention)
+    return torch.compile(flex_attention, dynamic=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
 from slowwave.learn.blocks import Blocks, blocks
-from slowwave.learn.context import Context, joined
+from slowwave.learn.context import Context, sent
 from slowwave.learn.layers import Read, above
 from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
 
@@ -58,7 +58,7 @@ class Batch:
     rows_N: Tensor  # which decision a reply token belongs to
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
-    personas: tuple[int, ...] = ()  # whose each of the T tokens is; only after contexts
+    personas: tuple[int, ...] = ()  # whose each token is, padding left out; only after contexts
     read: Read | None = None  # by the lower layers, where nobody trains them
 
 
@@ -115,10 +115,11 @@ def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], de
     rows = [row for row, decision in enumerate(decisions) for _ in decision.reply]
     places = [first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]
     targets = [token for decision in decisions for token in decision.reply]
-    to = lambda values: torch.tensor(values, device=device)  # noqa: E731
-    lengths = [len(context.tokens) for context in distinct]
-    packing = blocks(lengths, sequences, device) if device.type == "cuda" else pack_after(lengths, sequences, device)
-    packing = replace(packing, before=joined(distinct))
+    to = lambda values: sent(torch.tensor(values), device)  # noqa: E731
+    packing = (blocks if device.type == "cuda" else pack_after)(distinct, sequences, device)
+    if isinstance(packing, Blocks):
+        empty = packing.tokens - len(ids)
+        ids, positions = ids + [0] * empty, positions + [0] * empty
     return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets), tuple(personas))
 
 

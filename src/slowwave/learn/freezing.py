@@ -38,7 +38,7 @@ def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate
         with adapter.silent(model) if frozen else nullcontext():
             contexts = encode_all(model, [decision.frozen for decision in decisions if decision.frozen not in kept])
         if store:
-            contexts |= {tokens: store.get(tokens) for tokens in sorted(kept)}
+            contexts |= store.get_all(sorted(kept))
         return collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
 
     return after

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from slowwave.learn.decision import Collate, Decision, collate, micro_batches, reply_hidden
+from slowwave.learn.context import sent
+from slowwave.learn.decision import Batch, Collate, Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import Target, forward_kl
 from slowwave.learn.vocabulary import log_probs
@@ -23,6 +25,7 @@ def backward(
     micro_tokens: int,
     device: torch.device,
     pack: Collate,
+    run: Run | None = None,
 ) -> dict[str, float]:
     """Gradients of one step, in micro-batches of like length: of each term's weight times the mean over its decisions,
     each of which counts by its weight and not by its length. Returns the means and the loss."""
@@ -31,38 +34,72 @@ def backward(
     means = dict.fromkeys(terms, 0.0)
     for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens):
         part = [chosen[row] for row in rows]
-        with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
-            loss_B = losses(model, [pair for pair, _ in part], device, pack)
         share = [decision.weight / mass[name] for (decision, _), name in part]
-        weighted = [terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)]
-        (loss_B * torch.tensor(weighted, device=device)).sum().backward()
+        weight_B = torch.tensor([terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)])
+        loss_B = (run or micro_step)(model, prepare([pair for pair, _ in part], device, pack), sent(weight_B, device))
         for one, (_, name), loss in zip(share, part, loss_B.tolist(), strict=True):
             means[name] += one * loss
     return {"loss": sum(terms[name][0] * mean for name, mean in means.items()), **means}
 
 
-def losses(
-    model: nn.Module,
-    part: Sequence[Pair],
-    device: torch.device,
-    pack: Collate = collate,
-) -> Tensor:
-    """[B], each decision's mean over its reply tokens: forward KL from its target, or cross-entropy without one."""
+def micro_step(model: nn.Module, work: Work, weight_B: Tensor) -> Tensor:
+    """Losses [B] of a micro-batch; their weighted sum's gradients are added to the parameters'."""
+    with torch.autocast(work.owner_N.device.type, torch.bfloat16, enabled=half(model)):
+        loss_B = computed(model, work)
+    (loss_B * weight_B).sum().backward()
+    return loss_B.detach()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the losses of B decisions are computed from, on the model's device. N reply tokens, lessons' first; A of
+    them are of anchors."""
+
+    batch: Batch
+    owner_N: Tensor  # whose loss a token adds to
+    share_N: Tensor  # one over the tokens of its reply
+    lessons: int  # N - A
+    tokens_AK: Tensor | None  # what the teacher thinks likeliest, and how likely
+    logp_AK: Tensor | None
+    count: int  # B
+
+
+Run = Callable[[nn.Module, Work, Tensor], Tensor]
+
+
+def prepare(part: Sequence[Pair], device: torch.device, pack: Collate = collate) -> Work:
+    """Pack decisions with their targets."""
     order = sorted(range(len(part)), key=lambda row: part[row][1] is not None)  # each kind's logits are one slice
     batch = pack([part[row][0] for row in order], device)
-    hidden_ND, head = reply_hidden(model, batch), cast("nn.Module", model.lm_head)
     taught = [target for row in order if (target := part[row][1]) is not None]
-    split = len(hidden_ND) - sum(len(target.tokens_TK) for target in taught)
+    share_B = sent(torch.tensor([1 / len(part[row][0].reply) for row in order]), device)
+    return Work(
+        batch,
+        sent(torch.tensor(order), device)[batch.rows_N],
+        share_B[batch.rows_N],
+        len(batch.rows_N) - sum(len(target.tokens_TK) for target in taught),
+        sent(torch.cat([target.tokens_TK for target in taught]), device) if taught else None,
+        sent(torch.cat([target.logp_TK for target in taught]), device) if taught else None,
+        len(part),
+    )
+
+
+def losses(model: nn.Module, part: Sequence[Pair], device: torch.device, pack: Collate = collate) -> Tensor:
+    """[B], each decision's mean over its reply tokens: forward KL from its target, or cross-entropy without one."""
+    return computed(model, prepare(part, device, pack))
+
+
+def computed(model: nn.Module, work: Work) -> Tensor:
+    """`losses` of what was prepared."""
+    hidden_ND, head = reply_hidden(model, work.batch), cast("nn.Module", model.lm_head)
     found = []
-    if split:
-        found.append(-log_probs(hidden_ND[:split], head, batch.targets_N[:split, None])[:, 0])
-    if taught:
-        tokens_AK = torch.cat([target.tokens_TK for target in taught]).to(device)
-        logp_AK = torch.cat([target.logp_TK for target in taught]).to(device)
-        found.append(forward_kl(log_probs(hidden_ND[split:], head, tokens_AK), logp_AK))
-    share_B = torch.tensor([1 / len(part[row][0].reply) for row in order], device=device)
-    loss_N = torch.cat(found) * share_B[batch.rows_N]
-    return loss_N.new_zeros(len(part)).index_add(0, torch.tensor(order, device=device)[batch.rows_N], loss_N)
+    if work.lessons:
+        words_N1 = work.batch.targets_N[: work.lessons, None]
+        found.append(-log_probs(hidden_ND[: work.lessons], head, words_N1)[:, 0])
+    if work.tokens_AK is not None and work.logp_AK is not None:
+        found.append(forward_kl(log_probs(hidden_ND[work.lessons :], head, work.tokens_AK), work.logp_AK))
+    loss_N = torch.cat(found) * work.share_N
+    return loss_N.new_zeros(work.count).index_add(0, work.owner_N, loss_N)
 
 
 @torch.no_grad()

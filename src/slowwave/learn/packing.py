@@ -19,6 +19,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from slowwave.learn.blocks import Blocks
+from slowwave.learn.context import Context, joined
 
 _NAME = "slowwave_packed"
 
@@ -61,33 +62,35 @@ def pack(shared: int, lengths: Sequence[int], device: torch.device) -> Packing:
     return Packing(query_RL.to(device), key_RS.to(device), visible_R1LS.to(device), place_T.to(device))
 
 
-def pack_after(contexts: Sequence[int], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Packing:
-    """The packing of sequences that follow contexts of so many tokens; `before` is the caller's.
+def pack_after(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Packing:
+    """The packing of sequences that follow contexts.
 
     Args:
         sequences: (its context, how many of the context's tokens it sees, its own length), in the order in which they
             lie, those of one context together.
     """
-    longest = max(contexts)
+    lengths = [len(context.tokens) for context in contexts]
+    longest = max(lengths)
     own = [sum(length for owner, _, length in sequences if owner == row) for row in range(len(contexts))]
     query_RL = torch.zeros(len(contexts), max(own), dtype=torch.long)
     key_RS = torch.zeros(len(contexts), longest + max(own), dtype=torch.long)
     visible_R1LS = torch.zeros(len(contexts), 1, max(own), longest + max(own), dtype=torch.bool)
     place_T = torch.empty(sum(own), dtype=torch.long)
-    for row, (first, length) in enumerate(_spans(0, contexts)):
+    for row, (first, length) in enumerate(_spans(0, lengths)):
         key_RS[row, :length] = torch.arange(first, first + length)
     taken = [0] * len(contexts)
     for (start, length), (row, seen, _) in zip(_spans(0, [n for *_, n in sequences]), sequences, strict=True):
         tokens, mine = torch.arange(start, start + length), taken[row] + torch.arange(length)
         query_RL[row, mine] = tokens
-        key_RS[row, longest + mine] = sum(contexts) + tokens
+        key_RS[row, longest + mine] = sum(lengths) + tokens
         visible_R1LS[row, 0, mine, :seen] = True
         visible_R1LS[row, 0, mine[:, None], longest + mine] = torch.ones(length, length).tril().bool()
         place_T[tokens] = row * max(own) + mine
         taken[row] += length
     for row, filled in enumerate(taken):
         visible_R1LS[row, 0, filled:, longest] = True  # a padded query that saw nothing would be a NaN
-    return Packing(query_RL.to(device), key_RS.to(device), visible_R1LS.to(device), place_T.to(device))
+    query_RL, key_RS, visible_R1LS, place_T = (one.to(device) for one in (query_RL, key_RS, visible_R1LS, place_T))
+    return Packing(query_RL, key_RS, visible_R1LS, place_T, joined(contexts))
 
 
 def _spans(start: int, lengths: Sequence[int]) -> list[tuple[int, int]]:

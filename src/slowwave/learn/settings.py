@@ -20,11 +20,11 @@ class LearnSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     preset: Preset = "adapter"
-    rank: int = 16  # of the adapter; for `full`, of its exported adapter
-    alpha: float = 16.0  # the adapter's scale is alpha / rank
+    rank: int = 24  # of the adapter; for `full`, of its exported adapter
+    alpha: float = 24.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
-    depth: float = 1.0  # share of the layers that an adapter changes, from the top; those below stay the base's
+    depth: float = 0.667  # share of the layers that an adapter changes, from the top; those below stay the base's
     context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)
     optimizer: Optimizer = "adamw"  # or APOLLO, APOLLO-Mini: small state for `full` nights of large models
     lr: float = 3e-3  # peak learning rate
@@ -82,11 +82,13 @@ class LearnSettings:
 class _Presets:
     gentle: LearnSettings = field(
         default_factory=lambda: LearnSettings(
-            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), lr=5e-3
+            preset="gentle", rank=4, alpha=8, dropout=0.05, targets=("q_proj", "v_proj"), depth=1, lr=5e-3
         )
     )
     adapter: LearnSettings = field(default_factory=LearnSettings)
-    full: LearnSettings = field(default_factory=lambda: LearnSettings(preset="full", lr=1.5e-4, rank=64, alpha=64))
+    full: LearnSettings = field(
+        default_factory=lambda: LearnSettings(preset="full", lr=1.5e-4, rank=64, alpha=64, depth=1)
+    )
 
 
 def preset(name: str, **changes: object) -> LearnSettings:

@@ -28,13 +28,13 @@ class Seats:
     place_T: Tensor  # of each token among the Q * L places
 
 
-def seats(personas: Sequence[int], device: torch.device) -> Seats:
-    """The seats of tokens that belong to these `personas`."""
+def seats(personas: Sequence[int], size: int, device: torch.device) -> Seats:
+    """The seats of `size` tokens, of which the first belong to these `personas`; padding after them sits anywhere."""
     present = sorted(set(personas))
     rows = {one: [place for place, owner in enumerate(personas) if owner == one] for one in present}
     longest = max(map(len, rows.values()))
     tokens_QL = torch.zeros(len(present), longest, dtype=torch.long)
-    place_T = torch.empty(len(personas), dtype=torch.long)
+    place_T = torch.zeros(size, dtype=torch.long)
     for row, mine in enumerate(rows.values()):
         tokens_QL[row, : len(mine)] = torch.tensor(mine)
         place_T[mine] = row * longest + torch.arange(len(mine))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter, difference
-from slowwave.learn.context import Context, encode
+from slowwave.learn.context import Context, encode_all
 from slowwave.learn.shelf import Shelf
 
 _GIB = 1 << 30
@@ -55,20 +55,33 @@ class ContextStore:
         self._disk = Shelf(folder, base, template, self.budget.disk) if folder is not None else None
 
     def get(self, tokens: Sequence[int]) -> Context:
-        """The context of these tokens, on the model's device.
+        """The context of these tokens. Raises as `get_all`."""
+        (context,) = self.get_all([tuple(tokens)]).values()
+        return context
+
+    def get_all(self, contexts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Context]:
+        """The contexts of these tokens, on the model's device; those that no tier has are encoded together.
 
         Raises:
-            TrainingError: it would have to be encoded, and the model's weights are not the base's now; or a file says
+            TrainingError: one would have to be encoded, and the model's weights are not the base's now; or a file says
                 that it was encoded by another base.
         """
-        key = hashlib.sha256(self._known_by + array("q", tokens).tobytes()).hexdigest()
         device = next(self.model.parameters()).device
-        context = self._device.pop(key, None) or self._host.pop(key, None)
-        if context is None and self._disk is not None:
-            context = self._disk.read(key, tokens, device)
-        self._device[key] = context = _moved(context or self._encode(tokens), device)
+        keys = {tokens: self._key(tokens) for tokens in contexts}
+        found = {key: self._find(key, tokens, device) for tokens, key in keys.items()}
+        unknown = [tokens for tokens, key in keys.items() if found[key] is None]
+        made = self._encode(unknown) if unknown else {}
+        out = {tokens: _moved(found[key] or made[tokens], device) for tokens, key in keys.items()}
+        self._device |= {key: out[tokens] for tokens, key in keys.items()}
         self._spill()
-        return context
+        return out
+
+    def _key(self, tokens: Sequence[int]) -> str:
+        return hashlib.sha256(self._known_by + array("q", tokens).tobytes()).hexdigest()
+
+    def _find(self, key: str, tokens: Sequence[int], device: torch.device) -> Context | None:
+        context = self._device.pop(key, None) or self._host.pop(key, None)
+        return self._disk.read(key, tokens, device) if context is None and self._disk is not None else context
 
     def __enter__(self) -> ContextStore:
         return self
@@ -78,15 +91,16 @@ class ContextStore:
             for key, context in [*self._host.items(), *self._device.items()]:
                 self._disk.write(key, context)
 
-    def _encode(self, tokens: Sequence[int]) -> Context:
+    def _encode(self, contexts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Context]:
         if _places(self.model) != self._weights:
             raise TrainingError(
                 "A context is encoded by the base, and the model's weights are others now.",
                 "Encode the contexts before all parameters are trained.",
             )
-        self.encoded += 1
+        self.encoded += len(contexts)
         with adapter.silent(self.model):
-            return encode(self.model, tokens)
+            made = encode_all(self.model, contexts)
+        return made if len(made) == 1 else {tokens: _apart(context) for tokens, context in made.items()}
 
     def _spill(self) -> None:
         """Move what was asked for longest ago down a tier, until each tier holds what it may."""
@@ -109,6 +123,11 @@ def _moved(context: Context, device: torch.device) -> Context:
     if context.layers[0][0].device == device:
         return context
     return Context(context.tokens, tuple((keys.to(device), values.to(device)) for keys, values in context.layers))
+
+
+def _apart(context: Context) -> Context:
+    """With memory of its own: those that were encoded together leave it one by one."""
+    return Context(context.tokens, tuple((keys.clone(), values.clone()) for keys, values in context.layers))
 
 
 def _size(tier: OrderedDict[str, Context]) -> int:

@@ -213,7 +213,7 @@ def _packer(model: Any, stack: Stack) -> Collate:
         stack.seats = None  # the base reads the contexts
         contexts = encode_all(model, [decision.frozen for decision in decisions])
         batch = collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
-        stack.seats = seats(batch.personas, device)
+        stack.seats = seats(batch.personas, batch.ids_1T.shape[1], device)
         return batch
 
     return pack

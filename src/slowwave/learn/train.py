@@ -18,9 +18,10 @@ from torch import nn
 
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
+from slowwave.learn.captured import Captured
 from slowwave.learn.decision import Collate, Decision, collate
 from slowwave.learn.freezing import header, packer
-from slowwave.learn.loss import backward, drift, half
+from slowwave.learn.loss import backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import targets, teach
@@ -129,6 +130,9 @@ def _loop(
     optimizer = _optimizer(trainable, settings, seed)
     steps = settings.steps(len(lessons))
     terms = plan(lessons, anchors, rehearsed, settings, seed)
+    after = settings.context == "detached" or weights.header is not None
+    captured = Captured(trainable) if after and device.type == "cuda" else None
+    run = captured.step if captured else micro_step
     model.train()  # dropout, where the preset has it
     try:
         for step in range(steps):
@@ -137,7 +141,7 @@ def _loop(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            metrics = backward(model, next(terms), settings.micro_tokens, device, pack)
+            metrics = backward(model, next(terms), settings.micro_tokens, device, pack, run)
             norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
                 optimizer.step()
@@ -147,7 +151,7 @@ def _loop(
                 result.skipped += 1
                 if result.skipped > settings.max_skipped:
                     raise TrainingError(f"{result.skipped} steps had a non-finite loss or gradient.", "Lower learn.lr.")
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=captured is None)
             metrics |= {"step": step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
             if watch and (step + 1) % settings.drift_every == 0:
                 metrics["drift"] = drift(model, watch, settings, pack)
@@ -162,6 +166,7 @@ def _loop(
         model.eval()
         for parameter in trainable:
             parameter.requires_grad_(False)
+            parameter.grad = None
 
 
 def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) -> Collate:

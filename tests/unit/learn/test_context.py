@@ -8,10 +8,9 @@ from peft import LoraConfig, get_peft_model
 
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter
-from slowwave.learn.context import encode
+from slowwave.learn.context import _alike, _encode_batch, encode
 from slowwave.learn.decision import Decision, collate_after
 from slowwave.learn.loss import losses
-from slowwave.learn.packing import pack_after
 from slowwave.learn.settings import preset
 from slowwave.learn.weights import lora_config
 from tests.unit.learn.tiny import decisions, llama, reply_logits
@@ -32,7 +31,7 @@ SET += [of(one.context, one.reply) for one in decisions(3, seed=4)] + [of((), (4
 
 def lora(model, dtype=torch.float64):
     """An adapter that changes something, the same each time."""
-    adapter.inject(model, lora_config(preset("adapter", rank=4), model), "night")
+    adapter.inject(model, lora_config(preset("adapter", rank=4, alpha=16, depth=1), model), "night")
     adapter.activate(model, "night")
     own = adapter.parameters(model, "night")
     generator = torch.Generator().manual_seed(1)
@@ -40,29 +39,6 @@ def lora(model, dtype=torch.float64):
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=dtype) * 0.2
         parameter.requires_grad_(True)
     return own
-
-
-def on_a_gpu(masked, monkeypatch):
-    """Logits and gradients in float32, by the block-sparse kernels or by the mask that a CPU takes."""
-    device = torch.device("cuda")
-    model = llama(width=64).to(device)
-    contexts = contexts_of(model, SET)
-    own = lora(model, torch.float32)
-    for parameter in own.values():
-        parameter.data = parameter.data.to(device)
-    with monkeypatch.context() as patched:
-        if masked:
-            patched.setattr("slowwave.learn.decision.blocks", pack_after)
-        batch = collate_after(SET, contexts, device)
-    found = reply_logits(model, batch)
-    torch.nn.functional.cross_entropy(found, batch.targets_N, reduction="sum").backward()
-    return [found.detach(), *(parameter.grad for parameter in own.values())]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_kernels_of_a_gpu_attend_as_the_mask_does(monkeypatch):
-    for fast, plain in zip(on_a_gpu(False, monkeypatch), on_a_gpu(True, monkeypatch), strict=True):
-        assert float((fast - plain).norm() / plain.norm()) < 1e-4
 
 
 def contexts_of(model, items):
@@ -101,7 +77,7 @@ def alora_grads(dtype=torch.float64):
     weights = {key: p.detach() for key, p in lora(llama(dtype), dtype).items()}
     config = LoraConfig(
         r=4, lora_alpha=16, task_type="CAUSAL_LM",
-        target_modules=list(lora_config(preset("adapter"), llama()).target_modules),
+        target_modules=list(lora_config(preset("adapter", depth=1), llama()).target_modules),
         alora_invocation_tokens=list(HEADER),
     )  # fmt: skip
     peft = get_peft_model(model, config, autocast_adapter_dtype=False)
@@ -185,7 +161,30 @@ def test_a_context_that_was_not_kept_whole_is_refused(monkeypatch):
 def test_a_long_context_is_encoded_in_parts_as_in_one(monkeypatch):
     model = llama(torch.float64)
     whole = encode(model, LONG)
-    monkeypatch.setattr("slowwave.learn.context._CHUNK", 7)
+    monkeypatch.setattr("slowwave.learn.context._CHUNK", {"cpu": 7})
     parts = encode(model, LONG)
     for one, two in zip(whole.layers, parts.layers, strict=True):
         torch.testing.assert_close(one, two, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "groups"),
+    [
+        ([900, 1000, 1000, 950], [[1000, 1000, 950], [900]]),  # 4 of 1000 are more than 3500 tokens
+        ([800, 1000], [[1000], [800]]),  # padding would be a fifth
+        ([5000, 600, 590], [[5000], [600, 590]]),
+        ([], []),
+    ],
+)
+def test_long_contexts_of_like_length_are_encoded_side_by_side(lengths, groups):
+    found = _alike([tuple(range(length)) for length in lengths], 3500)
+    assert [[len(one) for one in group] for group in found] == groups
+
+
+def test_side_by_side_is_alone():
+    model = llama(torch.float64)
+    wanted = [LONG, LONG[3:20], LONG[1:9]]
+    for tokens, found in _encode_batch(model, wanted, 0).items():
+        alone = encode(model, tokens)
+        for tensor, right in zip(flat(found.layers), flat(alone.layers), strict=True):
+            torch.testing.assert_close(tensor, right)

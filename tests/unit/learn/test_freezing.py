@@ -90,7 +90,7 @@ def test_a_long_context_is_encoded_once_a_night(monkeypatch):
     wanted = train(llama(), LESSONS, ANCHORS, wished, seed=3).weights.trainable
     monkeypatch.setattr("slowwave.learn.freezing.SHORT", 5)
     monkeypatch.setattr(
-        "slowwave.learn.store.encode", lambda model, tokens: encoded.append(tokens) or encode(model, tokens)
+        "slowwave.learn.store.encode_all", lambda model, wanted: encoded.extend(wanted) or encode_all(model, wanted)
     )
     found = train(llama(), LESSONS, ANCHORS, wished, seed=3).weights.trainable
     long = {one.frozen for one in [*LESSONS, *(a for a in ANCHORS if a.from_start)] if len(one.frozen) > 5}
@@ -104,7 +104,7 @@ def test_on_two_cores_long_contexts_take_no_more_memory_than_they_may(monkeypatc
     monkeypatch.setattr("slowwave.learn.freezing.SHORT", 1)
     monkeypatch.setattr("slowwave.learn.freezing._BYTES", 0)
     monkeypatch.setattr(
-        "slowwave.learn.store.encode", lambda model, tokens: seen.append(tokens) or encode(model, tokens)
+        "slowwave.learn.store.encode_all", lambda model, wanted: seen.extend(wanted) or encode_all(model, wanted)
     )
     pack = packer(llama(), frozen=True, detached=False)
     for _ in range(2):

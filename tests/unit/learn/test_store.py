@@ -36,6 +36,19 @@ def on_disk(folder):
     return sorted(file.name for file in folder.iterdir())
 
 
+def test_those_that_no_tier_has_are_encoded_together_and_lie_apart(model):
+    store = ContextStore(model, "base", "template")
+    first = store.get(FIRST)
+    found = store.get_all([FIRST, SECOND, THIRD, SECOND])
+    assert found[FIRST] is first and store.encoded == 3 and list(found) == [FIRST, SECOND, THIRD]
+    for tokens, context in found.items():
+        wanted = encode(model, tokens)
+        for pair, right in zip(context.layers, wanted.layers, strict=True):
+            for tensor, own in zip(pair, right, strict=True):
+                torch.testing.assert_close(tensor, own)
+                assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
 def test_a_context_is_encoded_once(model):
     store = ContextStore(model, "base", "template")
     first = store.get(FIRST)

@@ -83,13 +83,14 @@ def test_what_was_learned_is_walked_back_saved_and_served(nights, tmp_path):
 
 
 def test_one_that_goes_wrong_stops_and_the_others_go_on(nights, monkeypatch):
-    honest = loss.losses
+    honest = loss.prepare
 
-    def losses(model, part, device, pack):
-        loss_B = honest(model, part, device, pack)
-        return loss_B * torch.tensor([float("nan") if decision.persona == 0 else 1.0 for decision, _ in part])
+    def prepare(part, device, pack):
+        work = honest(part, device, pack)
+        wrong_B = torch.tensor([float("nan") if decision.persona == 0 else 1.0 for decision, _ in part])
+        return replace(work, share_N=work.share_N * wrong_B[work.owner_N])
 
-    monkeypatch.setattr(loss, "losses", losses)
+    monkeypatch.setattr(loss, "prepare", prepare)
     wished = settings(**FROZEN, max_skipped=2)
     found = train_together(llama(), nights, wished)
     assert found[0].skipped == 3 and found[0].steps == 3 and "non-finite" in found[0].stopped
@@ -120,10 +121,10 @@ def test_steps_are_told(nights):
 
 
 def test_every_token_has_a_seat_in_its_personas_row():
-    found = seats([3, 0, 3, 3, 0], torch.device("cpu"))
+    found = seats([3, 0, 3, 3, 0], 6, torch.device("cpu"))
     assert found.personas_Q.tolist() == [0, 3]
     assert found.tokens_QL.tolist() == [[1, 4, 0], [0, 2, 3]]
-    assert found.place_T.tolist() == [3, 0, 4, 5, 1]
+    assert found.place_T.tolist() == [3, 0, 4, 5, 1, 0]
 
 
 @pytest.mark.parametrize("changes", [{"context": "trained"}, {"optimizer": "apollo"}, {"dropout": 0.1}])

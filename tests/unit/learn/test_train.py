@@ -172,13 +172,13 @@ def test_no_step_begins_after_the_deadline(model):
 
 def spoil(monkeypatch, bad):
     """Let the steps in `bad` (counted from 0, one micro-batch each) have a loss that is no number."""
-    honest, calls = loss.losses, iter(range(10**6))
+    honest, calls = loss.computed, iter(range(10**6))
 
-    def losses(*arguments):
+    def computed(*arguments):
         loss_B = honest(*arguments)
         return loss_B * float("nan") if next(calls) in bad else loss_B
 
-    monkeypatch.setattr(loss, "losses", losses)
+    monkeypatch.setattr(loss, "computed", computed)
 
 
 @pytest.mark.parametrize("name", PRESETS)

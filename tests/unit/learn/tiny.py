@@ -41,6 +41,7 @@ def settings(name="adapter", **changes):
         "epochs": 4,
         "warmup": 2,
         "rank": 4,
+        "depth": 1,
         "min_steps": 1,
     }
     return preset(name, **{**short, **changes})

@@ -1,0 +1,158 @@
+"""A step captured after contexts: padded, copied into fixed memory, replayed; and the blocks a GPU's kernel visits.
+
+Without a GPU the kernel is written out densely and a graph is a call; all else is as it is there.
+"""
+
+import pytest
+import torch
+
+from slowwave.learn import blocks as flex
+from slowwave.learn.captured import Captured
+from slowwave.learn.context import Context, joined
+from slowwave.learn.decision import collate_after
+from slowwave.learn.loss import micro_step, prepare
+from slowwave.learn.packing import pack_after
+from slowwave.learn.teacher import targets
+from tests.unit.learn.test_context import SET, contexts_of, flat, lora, of
+from tests.unit.learn.tiny import llama
+
+GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if GPU else "cpu")
+
+
+def dense(query, key, value, *, block_mask, scale, enable_gqa, return_lse):
+    """FlexAttention by its definition: the mask where a block is partly seen, everything where it is whole."""
+    assert enable_gqa and return_lse
+    seen_TK = block_mask.to_dense()[0, 0].bool().repeat_interleave(128, 0).repeat_interleave(128, 1)
+    places = [torch.arange(size, device=query.device) for size in seen_TK.shape]
+    seen_TK = seen_TK & block_mask.mask_mod(None, None, places[0][:, None], places[1][None])
+    groups = query.shape[1] // key.shape[1]
+    score = query @ key.repeat_interleave(groups, 1).mT * scale
+    score = score.masked_fill(~seen_TK, -torch.inf)
+    lse = score.logsumexp(-1)
+    return score.softmax(-1).nan_to_num() @ value.repeat_interleave(groups, 1), lse
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Without a GPU: the dense kernel, and replays that are calls."""
+    if GPU:
+        return
+
+    def record(self, run):
+        out = run()
+        return out, lambda: out.copy_(run())
+
+    monkeypatch.setattr(flex, "_flex", lambda: dense)
+    monkeypatch.setattr(Captured, "_record", record)
+
+
+def way(monkeypatch, kind):
+    """Packs as a GPU does, or with a CPU's mask."""
+    for name in ("blocks", "pack_after"):
+        monkeypatch.setattr(f"slowwave.learn.decision.{name}", kind)
+
+
+def trained():
+    """A model with an adapter, what trains in it, and what each decision of SET with its target comes after."""
+    model = llama(width=64).to(DEVICE)
+    contexts = contexts_of(model, SET)
+    of = dict(zip(SET, contexts, strict=True))
+    pack = lambda chosen, device: collate_after(chosen, [of[one] for one in chosen], device)  # noqa: E731
+    own = list(lora(model, torch.float32).values())
+    for parameter in own:
+        parameter.data = parameter.data.to(DEVICE)
+    return model, own, pack
+
+
+def pairs(model, pack, kinds):
+    """Decisions of SET, those marked as anchors with what the model as it is predicts, shifted: a KL that is not 0."""
+    taught = targets(model, SET, 8, 1000, pack)
+    for one in taught:
+        one.tokens_TK.add_(1).remainder_(128)
+    return [(SET[i], taught[i] if anchor else None) for i, anchor in kinds]
+
+
+STEPS = [  # micro-batches: the third is of the first's padded sizes, with another number of everything in it
+    [(0, False), (1, False), (3, True), (5, True)],
+    [(0, True), (2, True), (4, True)],
+    [(2, False), (6, True), (0, True), (1, True), (4, False)],
+    [(6, False)],
+]
+
+
+def taken(monkeypatch, kind, captured):
+    """Losses of all micro-batches, and the sum of their gradients."""
+    way(monkeypatch, kind)
+    model, own, pack = trained()
+    run = Captured(own) if captured else None
+    found = []
+    for kinds in STEPS:
+        work = prepare(pairs(model, pack, kinds), DEVICE, pack)
+        weight_B = torch.arange(1.0, 1 + len(kinds), device=DEVICE)
+        found.append(run.step(model, work, weight_B) if run else micro_step(model, work, weight_B))
+    return found, [parameter.grad for parameter in own], run
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("captured", [False, True])
+def test_blocks_padded_and_captured_are_the_mask(captured, monkeypatch):
+    wanted_losses, wanted, _ = taken(monkeypatch, pack_after, False)
+    losses, grads, run = taken(monkeypatch, flex.blocks, captured)
+    for found, right in zip(losses, wanted_losses, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-5)
+    for grad, right in zip(grads, wanted, strict=True):
+        assert float((grad - right).norm() / right.norm()) < 1e-4
+    if run:
+        assert len(run._kept) == len(STEPS) - 1  # two micro-batches went through one graph
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_captured_step_leaves_a_kept_context_alone(monkeypatch):
+    way(monkeypatch, flex.blocks)
+    model, own, _ = trained()
+    contexts = [Context(tuple(range(128)), tuple((torch.randn(1, 2, 128, 16, device=DEVICE),) * 2 for _ in range(2)))]
+    kept = flat(contexts[0].layers)
+    wanted = [tensor.clone() for tensor in kept]
+    pack = lambda chosen, device: collate_after(chosen, contexts, device)  # noqa: E731
+    long = of(contexts[0].tokens, (5, 6))
+    run = Captured(own)
+    for _ in range(2):
+        run.step(model, prepare([(long, None)], DEVICE, pack), torch.ones(1, device=DEVICE))
+    contexts[0] = Context(contexts[0].tokens, tuple((keys + 1, values + 1) for keys, values in contexts[0].layers))
+    run.step(model, prepare([(long, None)], DEVICE, pack), torch.ones(1, device=DEVICE))
+    assert len(run._kept) == 1
+    assert all(torch.equal(tensor, right) for tensor, right in zip(kept, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 128), (128, 128), (129, 256), (1024, 1024), (1025, 1152), (2049, 2304), (10_240, 10_240)]
+)
+def test_sizes_are_few_and_at_most_an_eighth_more(count, size):
+    assert flex.padded(count) == size
+
+
+def test_a_kernel_visits_only_blocks_in_which_something_is_seen():
+    draw = torch.Generator().manual_seed(0)
+    context = Context(tuple(range(300)), ((torch.zeros(1, 2, 300, 16),) * 2,))
+    other = Context(tuple(range(500)), ((torch.zeros(1, 2, 500, 16),) * 2,))
+    lengths = torch.randint(1, 90, (9,), generator=draw).tolist()
+    sequences = [(int(row > 4), [300, 500][row > 4] - 7 * row, length) for row, length in enumerate(lengths)]
+    made = flex.blocks([context, other], sequences, torch.device("cpu"))
+    assert (made.tokens, made.before[0][0].shape[2]) == (640, 896)
+    for span, keys in ((made.own, 640), (made.past, 896)):
+        seen_TK = span.mask.mask_mod(None, None, torch.arange(640)[:, None], torch.arange(keys)[None])
+        blocks_QK = seen_TK.unflatten(1, (-1, 128)).unflatten(0, (-1, 128)).transpose(1, 2)
+        wanted = blocks_QK.flatten(2).any(-1)
+        assert torch.equal(span.mask.to_dense()[0, 0].bool(), wanted) and not bool(wanted.all())
+        whole = span.mask.full_kv_num_blocks.sum()
+        assert whole == blocks_QK.flatten(2).all(-1).sum()
+
+
+def test_contexts_are_joined_with_room_behind_them():
+    make = lambda size: Context(tuple(range(size)), ((torch.rand(1, 2, size, 4), torch.rand(1, 2, size, 4)),))  # noqa: E731
+    one, two = make(3), make(5)
+    assert joined([one])[0][0] is one.layers[0][0] and joined([one], 3)[0][1] is one.layers[0][1]
+    ((keys, values),) = joined([one, two], 12)
+    assert keys.shape == values.shape == (1, 2, 12, 4) and not keys[:, :, 8:].any()
+    assert torch.equal(values[:, :, :8], torch.cat([one.layers[0][1], two.layers[0][1]], dim=2))
