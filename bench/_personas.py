@@ -15,7 +15,8 @@ from slowwave.learn.train import train
 
 CONTEXT, REPLY = 40, 24  # tokens of a scene, as in a night of chats
 HEADER = (1, 2, 3)
-MICRO = 16_384  # tokens in one pass
+MICRO = 24_576  # tokens in one pass
+APART = 8  # nights that are timed one after the other
 
 
 def nights(count: int, words: int) -> list[Night]:
@@ -29,19 +30,20 @@ def nights(count: int, words: int) -> list[Night]:
 
 
 def seconds_a_step(model: Any, count: int, steps: int, *, together: bool) -> list[float]:
-    """Of each step in which all personas advance by one; the first two are not counted."""
-    settings: LearnSettings = preset("adapter", context="frozen", min_steps=steps + 2, micro_tokens=MICRO)
+    """Of each step in which all personas advance by one; the first three are not counted: what is compiled or captured
+    is so by then. Apart, as many times the first few nights, which are all of one size."""
+    settings: LearnSettings = preset("adapter", context="frozen", min_steps=steps + 3, micro_tokens=MICRO)
     every = nights(count, model.config.vocab_size)
     if together:
         return _times(lambda told: train_together(model, every, settings, on_step=told))
     times: list[list[float]] = []
-    for night in every:
+    for night in every[:APART]:
 
         def alone(told: Any, night: Night = night) -> None:
             train(model, night.lessons, night.anchors, settings, seed=night.seed, on_step=told).weights.release()
 
         times.append(_times(alone))
-    return [sum(step) for step in zip(*times, strict=True)]
+    return [sum(step) * count / len(times) for step in zip(*times, strict=True)]
 
 
 def _times(run: Any) -> list[float]:
@@ -53,4 +55,4 @@ def _times(run: Any) -> list[float]:
         marks.append(time.perf_counter())
 
     run(told)
-    return [after - before for before, after in pairwise(marks[1:])]
+    return [after - before for before, after in pairwise(marks[2:])]

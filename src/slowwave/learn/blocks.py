@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -81,13 +80,13 @@ def blocks(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, int]
     begin_T = place_T.clone()  # a padded token sees itself
     begin_T[:count] = (length_R.cumsum(0) - length_R).repeat_interleave(length_R)
     own = _span(begin_T, place_T + 1, padded(count), device)
-    starts = [0, *accumulate(len(one.tokens) for one in contexts)]
-    if not starts[-1]:
+    if not any(one.tokens for one in contexts):
         return Blocks(own, None, ())
+    before = joined(contexts, padded)
     first_T, end_T = torch.zeros_like(place_T), torch.ones_like(place_T)  # and the first key
-    first_T[:count] = torch.tensor([starts[row] for row, *_ in sequences]).repeat_interleave(length_R)
-    end_T[:count] = torch.tensor([starts[row] + seen for row, seen, _ in sequences]).repeat_interleave(length_R)
-    return Blocks(own, _span(first_T, end_T, padded(starts[-1]), device), joined(contexts, padded(starts[-1])))
+    first_T[:count] = torch.tensor([before.starts[row] for row, *_ in sequences]).repeat_interleave(length_R)
+    end_T[:count] = torch.tensor([before.starts[row] + seen for row, seen, _ in sequences]).repeat_interleave(length_R)
+    return Blocks(own, _span(first_T, end_T, before.layers[0][0].shape[2], device), before.layers)
 
 
 def _span(first_T: Tensor, end_T: Tensor, keys: int, device: torch.device) -> Span:

@@ -33,23 +33,25 @@ class Captured:
     """`loss.micro_step` of micro-batches after contexts on a GPU, for one model and what is trained in it.
 
     Args:
-        parameters: what is trained. Gradients are added to `.grad`, which is made here and must stay the same tensor.
+        parameters: what is trained. Gradients are added to `.grad`, which is made here where there is none, and must
+            stay the same tensor.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._grads = [torch.zeros_like(parameter) for parameter in parameters]
-        for parameter, grad in zip(parameters, self._grads, strict=True):
-            parameter.grad = grad
-        self._kept: dict[tuple[Any, ...], _Replay] = {}
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        self._grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self._kept: dict[tuple[Any, ...], _Replay | None] = {}  # by sizes; None where one micro-batch was of them
         self._pool: Any = None
 
     def step(self, model: nn.Module, work: Work, weight_B: Tensor) -> Tensor:
         """As `loss.micro_step`."""
         wide, weight_C = _wide(work), _longer(weight_B, _up(work.count, _DECISIONS))
         sizes = (wide.count, wide.lessons, *(tensor.shape for tensor in _tensors(wide)))
-        if sizes not in self._kept:
-            self._kept[sizes] = self._capture(model, wide, weight_C)
-        kept = self._kept[sizes]
+        if sizes not in self._kept:  # it may stay the only one, and capturing takes as long as a few steps
+            self._kept[sizes] = None
+            return micro_step(model, work, weight_B)
+        kept = self._kept[sizes] = self._kept[sizes] or self._capture(model, wide, weight_C)
         torch._foreach_copy_([*_tensors(kept.work), kept.weight_B], [*_tensors(wide), weight_C])
         kept.run()
         return kept.loss_B[: work.count].clone()
@@ -115,8 +117,9 @@ def _tensors(work: Work) -> list[Tensor]:
     batch, packing = work.batch, cast("Blocks", work.batch.packing)
     spans = [packing.own] if packing.past is None else [packing.own, packing.past]
     taught = [] if work.tokens_AK is None or work.logp_AK is None else [work.tokens_AK, work.logp_AK]
+    seats = [] if batch.seats is None else [batch.seats.personas_Q, batch.seats.tokens_QL, batch.seats.place_T]
     return [
         batch.ids_1T, batch.positions_1T, batch.rows_N, batch.places_N, batch.targets_N, work.owner_N, work.share_N,
-        *taught, *(tensor for span in spans for tensor in span.tensors()),
+        *taught, *seats, *(tensor for span in spans for tensor in span.tensors()),
         *(tensor for pair in packing.before for tensor in pair),
     ]  # fmt: skip

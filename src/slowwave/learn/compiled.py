@@ -1,7 +1,6 @@
 """Norms and MLPs of a model as compiled kernels on a GPU: a few in place of dozens of small ones between the products.
 
-Compiled once for all layers, for any number of tokens. Of an MLP the widest values are not kept for the backward pass
-where they are cheap to make again.
+Compiled once for all layers, for any number of tokens.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch._functorch import config
 
 _KINDS = ("MLP", "RMSNorm")  # how transformers names their classes, whatever the model
-_KEPT = 0.5  # of the memory that a compiled part would keep for its backward pass
 
 
 @contextmanager
@@ -25,8 +22,7 @@ def compiled(model: nn.Module) -> Iterator[None]:
     for part in parts:
         part.forward = torch.compile(part.forward, dynamic=True)
     try:
-        with config.patch(activation_memory_budget=_KEPT):
-            yield
+        yield
     finally:
         for part in parts:
             del part.forward

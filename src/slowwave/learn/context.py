@@ -7,14 +7,16 @@ base's, before and after any night, and a gradient that stops at them is the exa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from slowwave.errors import TrainingError
@@ -90,12 +92,25 @@ def _encode_batch(model: Any, contexts: Sequence[tuple[int, ...]], shared: int) 
     ids_BC = sent(pad_sequence(rows, batch_first=True), device)
     with sdpa_kernel(_KERNELS, set_priority=True):
         model.model(input_ids=ids_BC, **kv.passed(model.model, cache))  # no token sees the padding after it
-    out = {}
-    for row, tokens in enumerate(contexts):
-        own = slice(0, len(tokens))
-        layers = [(layer.keys[row, None, :, own], layer.values[row, None, :, own]) for layer in cache.layers]
-        out[tokens] = Context(tokens, _whole(layers, len(tokens)))
-    return out
+    layers = _whole([(layer.keys, layer.values) for layer in cache.layers], shared + ids_BC.shape[1])
+    return {tokens: _Row(tokens, layers, row) for row, tokens in enumerate(contexts)}
+
+
+class _Row(Context):
+    """One of several that were encoded side by side, in their memory: by layer [B, G, C, D], padded behind it."""
+
+    beside: tuple[tuple[Tensor, Tensor], ...]
+    row: int
+
+    def __init__(self, tokens: tuple[int, ...], beside: tuple[tuple[Tensor, Tensor], ...], row: int) -> None:
+        object.__setattr__(self, "tokens", tokens)
+        object.__setattr__(self, "beside", beside)
+        object.__setattr__(self, "row", row)
+
+    @cached_property
+    def layers(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        own = slice(0, len(self.tokens))
+        return tuple((keys[self.row, None, :, own], values[self.row, None, :, own]) for keys, values in self.beside)
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
@@ -103,23 +118,38 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def joined(contexts: Sequence[Context], room: int | None = None) -> list[tuple[Tensor, Tensor]]:
-    """By layer, the keys and values of contexts one after the other; of a single one its own, not a copy.
+@dataclass(frozen=True)
+class Joined:
+    """Contexts one after the other, by layer [1, G, M, D], and where each begins among the M."""
+
+    layers: Sequence[tuple[Tensor, Tensor]]
+    starts: Sequence[int]
+
+
+@torch.no_grad()
+def joined(contexts: Sequence[Context], room: Callable[[int], int] = lambda held: held) -> Joined:
+    """Join contexts; a single one that fills its room is not copied.
 
     Args:
-        room: places, those after the contexts zero: a copy of a single one, too, if it does not fill them.
+        room: how many places there are for so many, those behind them zero.
     """
-    held = sum(len(context.tokens) for context in contexts)
-    if len(contexts) == 1 and room in (None, held):
-        return list(contexts[0].layers)
-    end = [0, *accumulate(len(context.tokens) for context in contexts)]
-    with torch.no_grad():
-        out = [(_wide(keys, room or held), _wide(values, room or held)) for keys, values in contexts[0].layers]
-        whole = [tensor for pair in out for tensor in pair]
-        for row, context in enumerate(contexts):
-            places = [tensor[:, :, end[row] : end[row + 1]] for tensor in whole]
-            torch._foreach_copy_(places, [tensor for pair in context.layers for tensor in pair])
-    return out
+    starts = [0, *accumulate(len(context.tokens) for context in contexts)]
+    held = starts.pop()
+    rows = [context for context in contexts if isinstance(context, _Row)]
+    if len(rows) == len(contexts) > 1 and all(row.beside is rows[0].beside for row in rows):
+        B, _, C, _ = rows[0].beside[0][0].shape
+        if 2 * held >= B * C:  # as they lie, with what is between them: a copy a layer
+            flat = lambda tensor: pad(tensor.transpose(0, 1).flatten(1, 2)[None], (0, 0, 0, room(B * C) - B * C))  # noqa: E731
+            layers = [(flat(keys), flat(values)) for keys, values in rows[0].beside]
+            return Joined(layers, [row.row * C for row in rows])
+    if len(contexts) == 1 and room(held) == held:
+        return Joined(contexts[0].layers, starts)
+    out = [(_wide(keys, room(held)), _wide(values, room(held))) for keys, values in contexts[0].layers]
+    whole = [tensor for pair in out for tensor in pair]
+    for start, context in zip(starts, contexts, strict=True):
+        places = [tensor[:, :, start : start + len(context.tokens)] for tensor in whole]
+        torch._foreach_copy_(places, [tensor for pair in context.layers for tensor in pair])
+    return Joined(out, starts)
 
 
 def _wide(tensor: Tensor, room: int) -> Tensor:

@@ -16,6 +16,7 @@ from slowwave.learn.blocks import Blocks, blocks
 from slowwave.learn.context import Context, sent
 from slowwave.learn.layers import Read, above
 from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
+from slowwave.learn.stack import Seats, seated
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Batch:
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
     personas: tuple[int, ...] = ()  # whose each token is, padding left out; only after contexts
+    seats: Seats | None = None  # of the tokens of many personas
     read: Read | None = None  # by the lower layers, where nobody trains them
 
 
@@ -138,7 +140,7 @@ def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]
 
 def hidden(model: Any, batch: Batch) -> Tensor:
     """The last hidden states [1, T, D]."""
-    with packed_attention(model), above(model, batch.read) if batch.read else nullcontext():
+    with packed_attention(model), seated(batch.seats), above(model, batch.read) if batch.read else nullcontext():
         return model.model(
             input_ids=batch.ids_1T, position_ids=batch.positions_1T, packing=batch.packing, use_cache=False,
             attention_mask=torch.ones(1, 1, 1, 1, device=batch.ids_1T.device),  # the packing has its own

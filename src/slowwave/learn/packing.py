@@ -70,19 +70,20 @@ def pack_after(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, 
             lie, those of one context together.
     """
     lengths = [len(context.tokens) for context in contexts]
-    longest = max(lengths)
+    longest, before = max(lengths), joined(contexts)
+    held = before.layers[0][0].shape[2]
     own = [sum(length for owner, _, length in sequences if owner == row) for row in range(len(contexts))]
     query_RL = torch.zeros(len(contexts), max(own), dtype=torch.long)
     key_RS = torch.zeros(len(contexts), longest + max(own), dtype=torch.long)
     visible_R1LS = torch.zeros(len(contexts), 1, max(own), longest + max(own), dtype=torch.bool)
     place_T = torch.empty(sum(own), dtype=torch.long)
-    for row, (first, length) in enumerate(_spans(0, lengths)):
+    for row, (first, length) in enumerate(zip(before.starts, lengths, strict=True)):
         key_RS[row, :length] = torch.arange(first, first + length)
     taken = [0] * len(contexts)
     for (start, length), (row, seen, _) in zip(_spans(0, [n for *_, n in sequences]), sequences, strict=True):
         tokens, mine = torch.arange(start, start + length), taken[row] + torch.arange(length)
         query_RL[row, mine] = tokens
-        key_RS[row, longest + mine] = sum(lengths) + tokens
+        key_RS[row, longest + mine] = held + tokens
         visible_R1LS[row, 0, mine, :seen] = True
         visible_R1LS[row, 0, mine[:, None], longest + mine] = torch.ones(length, length).tril().bool()
         place_T[tokens] = row * max(own) + mine
@@ -90,7 +91,7 @@ def pack_after(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, 
     for row, filled in enumerate(taken):
         visible_R1LS[row, 0, filled:, longest] = True  # a padded query that saw nothing would be a NaN
     query_RL, key_RS, visible_R1LS, place_T = (one.to(device) for one in (query_RL, key_RS, visible_R1LS, place_T))
-    return Packing(query_RL, key_RS, visible_R1LS, place_T, joined(contexts))
+    return Packing(query_RL, key_RS, visible_R1LS, place_T, before.layers)
 
 
 def _spans(start: int, lengths: Sequence[int]) -> list[tuple[int, int]]:

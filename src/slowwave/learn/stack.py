@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
+from slowwave.learn.context import sent
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,32 @@ def seats(personas: Sequence[int], size: int, device: torch.device) -> Seats:
     """The seats of `size` tokens, of which the first belong to these `personas`; padding after them sits anywhere."""
     present = sorted(set(personas))
     rows = {one: [place for place, owner in enumerate(personas) if owner == one] for one in present}
-    longest = max(map(len, rows.values()))
-    tokens_QL = torch.zeros(len(present), longest, dtype=torch.long)
+    up = (lambda count, step: -(-count // step) * step) if device.type == "cuda" else (lambda count, _: count)
+    tokens_QL = torch.zeros(up(len(present), 8), up(max(map(len, rows.values())), 32), dtype=torch.long)  # few shapes
     place_T = torch.zeros(size, dtype=torch.long)
     for row, mine in enumerate(rows.values()):
         tokens_QL[row, : len(mine)] = torch.tensor(mine)
-        place_T[mine] = row * longest + torch.arange(len(mine))
-    return Seats(torch.tensor(present, device=device), tokens_QL.to(device), place_T.to(device))
+        place_T[mine] = row * tokens_QL.shape[1] + torch.arange(len(mine))
+    personas_Q = torch.tensor(present + present[:1] * (len(tokens_QL) - len(present)))
+    return Seats(sent(personas_Q, device), sent(tokens_QL, device), sent(place_T, device))
+
+
+_SEATED: ContextVar[Seats | None] = ContextVar("seats", default=None)
+
+
+@contextmanager
+def seated(found: Seats | None) -> Iterator[None]:
+    """Inside the block the tokens that are read sit there; without seats the base reads them."""
+    token = _SEATED.set(found)
+    try:
+        yield
+    finally:
+        _SEATED.reset(token)
 
 
 class Stack:
-    """P adapters of one shape. `tensors` are by PEFT's names [P, ...], leaves; `of(p)` are views, to optimise.
+    """P adapters of one shape, each a row of one tensor [P, E], as are their gradients. `tensors` are views of it by
+    PEFT's names [P, ...], the leaves of a backward pass.
 
     Args:
         adapters: the tensors of each persona's adapter by their name in the model, all of the same shapes.
@@ -59,24 +76,20 @@ class Stack:
                 "Personas whose adapters differ in shape cannot train together.", "Train those apart from the others."
             )
         self.scale = next(iter(scales))
-        self.tensors = {key: torch.stack([one[key].detach() for one in adapters]) for key in adapters[0]}
-        self._own = [{key: nn.Parameter(value[p]) for key, value in self.tensors.items()} for p in range(len(adapters))]
-        for value in self.tensors.values():
+        self.values_PE = torch.stack(
+            [torch.cat([value.detach().flatten() for value in one.values()]) for one in adapters]
+        )
+        self.grads_PE = torch.zeros_like(self.values_PE)
+        self._shapes = shapes[0]
+        self.tensors = self.named(self.values_PE)
+        for value, grad in zip(self.tensors.values(), self.named(self.grads_PE).values(), strict=True):
             value.requires_grad_(True)
-        self.seats: Seats | None = None  # None: the base reads
+            value.grad = grad
 
-    def of(self, persona: int) -> dict[str, nn.Parameter]:
-        """A persona's own tensors; they are the stack's memory."""
-        return self._own[persona]
-
-    def hand_out(self, personas: Collection[int]) -> None:
-        """Give these personas their parts of the stack's gradients, and forget those there."""
-        for key, value in self.tensors.items():
-            assert value.grad is not None
-            for p in personas:
-                part = value.grad[p]  # a view keeps all of it in memory: of few, copies are less
-                self._own[p][key].grad = part if 2 * len(personas) > len(self._own) else part.clone()
-            value.grad = None
+    def named(self, rows_XE: Tensor) -> dict[str, Tensor]:
+        """Rows of adapters' numbers as tensors by their names [..., ...], in the same memory."""
+        parts = rows_XE.split([shape.numel() for shape in self._shapes.values()], dim=-1)
+        return {key: part.unflatten(-1, shape) for part, (key, shape) in zip(parts, self._shapes.items(), strict=True)}
 
     @contextmanager
     def acting(self, model: nn.Module) -> Iterator[None]:
@@ -95,14 +108,15 @@ class Stack:
                 handle.remove()
 
     def _add(self, down_PRD: Tensor, up_POR: Tensor, _: Any, args: tuple[Tensor, ...], out_1TO: Tensor) -> Tensor:
-        if self.seats is None:
+        seats = _SEATED.get()
+        if seats is None:
             return out_1TO
-        x_QLD = args[0][0][self.seats.tokens_QL]
-        mine = self.seats.personas_Q
+        x_QLD = args[0][0].index_select(0, seats.tokens_QL.flatten()).unflatten(0, seats.tokens_QL.shape)
         # under autocast both products are in bfloat16, as those of a single adapter are
-        hidden_QLR = torch.bmm(x_QLD.to(_computed(down_PRD, x_QLD)), down_PRD[mine].mT)
-        added_QLO = torch.bmm(hidden_QLR, up_POR[mine].mT)
-        return out_1TO + (self.scale * added_QLO.flatten(0, 1)[self.seats.place_T]).to(out_1TO.dtype)
+        down_QRD, up_QOR = down_PRD.index_select(0, seats.personas_Q), up_POR.index_select(0, seats.personas_Q)
+        hidden_QLR = torch.bmm(x_QLD.to(_computed(down_PRD, x_QLD)), down_QRD.mT)
+        added_TO = torch.bmm(hidden_QLR, up_QOR.mT).flatten(0, 1).index_select(0, seats.place_T)
+        return out_1TO + (self.scale * added_TO).to(out_1TO.dtype)
 
 
 def _computed(weight: Tensor, x: Tensor) -> torch.dtype:

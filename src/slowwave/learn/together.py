@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +20,11 @@ from torch import Tensor, nn
 
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
+from slowwave.learn.captured import Captured
 from slowwave.learn.context import encode_all
 from slowwave.learn.decision import Batch, Collate, Decision, collate_after
 from slowwave.learn.freezing import header
-from slowwave.learn.loss import Terms, backward, drift, half
+from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.stack import Stack, seats
@@ -111,15 +113,17 @@ def _loop(
     model: Any, out: list[Learned], stack: Stack, settings: LearnSettings, deadline: float,
     on_step: Callable[[int, int], Any] | None,
 ) -> None:  # fmt: skip
-    pack = _packer(model, stack)
-    plans = _plans(model, out, stack, settings)
+    pack = _packer(model)
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    run = Captured(list(stack.tensors.values())).step if on_gpu else micro_step
+    plans = _plans(model, out, settings)
     watched = [replace(one, persona=p) for p, mine in enumerate(out) for one in mine.night.watch]
     stays = teach(model, watched, settings)
-    owned = [list(stack.of(p).values()) for p in range(len(out))]
+    rows = [nn.Parameter(row) for row in stack.values_PE.detach()]  # the same memory, as one parameter a persona
     optimizer = torch.optim.AdamW(
-        [{"params": mine} for mine in owned], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        [{"params": [row]} for row in rows], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
     )
-    slow = {key: value.detach().clone() for key, value in stack.tensors.items()}
+    slow_PE = stack.values_PE.detach().clone()
     lengths = [settings.steps(len(one.night.lessons)) for one in out]
     for step in range(max(lengths)):
         if time.monotonic() > deadline:
@@ -130,9 +134,11 @@ def _loop(
         if not awake:
             break
         terms = {p: _of(p, next(plans[p])) for p in awake}
-        found = _gradients(model, stack, terms, settings, pack)
+        stack.grads_PE.zero_()
+        found = _gradients(model, stack, terms, settings, pack, run)
         if len(awake) > 1 and not all(map(_finite, found.values())):  # a NaN may have spread: whose was it?
-            found = {p: _gradients(model, stack, {p: terms[p]}, settings, pack)[p] for p in awake}
+            stack.grads_PE.zero_()
+            found = {p: _gradients(model, stack, {p: terms[p]}, settings, pack, run)[p] for p in awake}
         moved = [p for p in awake if _finite(found[p])]
         for p in awake:
             optimizer.param_groups[p]["lr"] = settings.lr * rate(step, lengths[p], settings.warmup)
@@ -141,14 +147,13 @@ def _loop(
             out[p].skipped += p not in moved
             if out[p].skipped > settings.max_skipped:
                 out[p].stopped = f"{out[p].skipped} steps had a non-finite loss or gradient"
-        for p in set(range(len(out))) - set(moved):
-            for parameter in owned[p]:
-                parameter.grad = None  # its moments stay as they are
+        for p, row in enumerate(rows):
+            row.grad = stack.grads_PE[p] if p in moved else None  # without one its moments stay as they are
         optimizer.step()
         keep = min(settings.ema, (1 + step) / (10 + step)) if settings.ema else 0.0
         with torch.no_grad():
-            for key, value in stack.tensors.items():
-                slow[key][moved] = torch.lerp(slow[key][moved], value[moved], 1 - keep)
+            for p in moved:
+                slow_PE[p].lerp_(stack.values_PE[p], 1 - keep)
         if watched and (step + 1) % settings.drift_every == 0:
             for p in awake:
                 mine = [(one, stays[one]) for one in watched if one.persona == p]
@@ -157,25 +162,26 @@ def _loop(
                 drifted = out[p].metrics[-1]["drift"] = drift(model, mine, settings, pack)
                 if not drifted <= settings.drift_bound and out[p].stopped == "finished":  # NaN stops too
                     out[p].stopped = f"drift {drifted:.3f} passed its bound of {settings.drift_bound}"
-            stack.seats = None
         if on_step is not None:
             on_step(step + 1, max(lengths))
     for p, one in enumerate(out):
-        one.values = {key: value[p] for key, value in slow.items()}
+        one.values = stack.named(slow_PE[p])
 
 
 def _gradients(
-    model: Any, stack: Stack, terms: dict[int, Terms], settings: LearnSettings, pack: Collate
+    model: Any, stack: Stack, terms: dict[int, Terms], settings: LearnSettings, pack: Collate, run: Run
 ) -> dict[int, dict[str, float]]:
-    """Clipped gradients of these personas in their own tensors; their losses and the gradients' norms."""
+    """Add these personas' clipped gradients to the stack's; their losses and the gradients' norms."""
     merged = {f"{p} {name}": term for p, mine in terms.items() for name, term in mine.items()}
-    means = backward(model, merged, settings.micro_tokens, next(model.parameters()).device, pack)
-    stack.seats = None
-    stack.hand_out(terms)
-    found = {p: {name: means[f"{p} {name}"] for name in mine} for p, mine in terms.items()}
-    for p, mine in found.items():
-        mine["grad_norm"] = float(nn.utils.clip_grad_norm_(stack.of(p).values(), settings.clip))
-    return found
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="grad and param do not obey")  # the gradients are views, on purpose
+        means = backward(model, merged, settings.micro_tokens, next(model.parameters()).device, pack, run)
+    norm_P = torch.linalg.vector_norm(stack.grads_PE, dim=1)
+    share_P = (settings.clip / (norm_P + 1e-6)).clamp(max=1.0)  # as nn.utils.clip_grad_norm_
+    share_P[[p for p in range(len(share_P)) if p not in terms]] = 1.0
+    stack.grads_PE.mul_(share_P[:, None])
+    norms = norm_P.tolist()
+    return {p: {name: means[f"{p} {name}"] for name in mine} | {"grad_norm": norms[p]} for p, mine in terms.items()}
 
 
 def _finite(figures: dict[str, float]) -> bool:
@@ -190,7 +196,7 @@ def _of(persona: int, terms: Terms) -> Terms:
     }
 
 
-def _plans(model: Any, out: list[Learned], stack: Stack, settings: LearnSettings) -> list[Iterator[Terms]]:
+def _plans(model: Any, out: list[Learned], settings: LearnSettings) -> list[Iterator[Terms]]:
     """Each persona's batches, with what its anchors' teachers say: the base, and the version that it starts from."""
     kept = [[a for a in one.night.anchors if not a.from_start and settings.kl_weight] for one in out]
     rehearsed = [[a for a in one.night.anchors if a.from_start and settings.rehearsal_weight] for one in out]
@@ -198,8 +204,7 @@ def _plans(model: Any, out: list[Learned], stack: Stack, settings: LearnSettings
     marked = [[replace(a, persona=p) for a in mine] for p, mine in enumerate(rehearsed)]
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
-        of_start = teach(model, [a for mine in marked for a in mine], settings, _packer(model, stack))
-    stack.seats = None
+        of_start = teach(model, [a for mine in marked for a in mine], settings, _packer(model))
     plans = []
     for p, one in enumerate(out):
         again: list[Taught] = [(a, of_start[a]) for a in marked[p]]
@@ -208,12 +213,10 @@ def _plans(model: Any, out: list[Learned], stack: Stack, settings: LearnSettings
     return plans
 
 
-def _packer(model: Any, stack: Stack) -> Collate:
+def _packer(model: Any) -> Collate:
     def pack(decisions: Sequence[Decision], device: torch.device) -> Batch:
-        stack.seats = None  # the base reads the contexts
-        contexts = encode_all(model, [decision.frozen for decision in decisions])
+        contexts = encode_all(model, [decision.frozen for decision in decisions])  # by the base
         batch = collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
-        stack.seats = seats(batch.personas, batch.ids_1T.shape[1], device)
-        return batch
+        return replace(batch, seats=seats(batch.personas, batch.ids_1T.shape[1], device))
 
     return pack

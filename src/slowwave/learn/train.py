@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from torch import nn
 from slowwave.errors import TrainingError
 from slowwave.learn.apollo import Apollo
 from slowwave.learn.captured import Captured
+from slowwave.learn.compiled import compiled
+from slowwave.learn.context import SHORT
 from slowwave.learn.decision import Collate, Decision, collate
 from slowwave.learn.freezing import header, packer
 from slowwave.learn.loss import backward, drift, half, micro_step
@@ -86,10 +89,11 @@ def train(
         detached = settings.context == "detached"
         pack = packer(model, frozen=bool(weights.header), detached=detached, plain=plain)
         device = next(model.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps: masters are float32
-            of_start = teach(model, rehearsed, settings, pack)
-        with torch.random.fork_rng():
+        long = pack is not plain and any(len(one.frozen) > SHORT for one in [*lessons, *kept, *rehearsed])
+        with torch.random.fork_rng(), compiled(model) if long else nullcontext():
             torch.manual_seed(seed)  # dropout draws too
+            with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps
+                of_start = teach(model, rehearsed, settings, pack)
             _loop(
                 result,
                 list(lessons),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _ROWS = 64  # of logits at a time on a CPU: 6 MB of a vocabulary of 49,152 in bfloat16
-_BYTES = 128 << 20  # of float32 logits at a time on other devices: few launches, and little beside a model
+_BYTES = 64 << 20  # of float32 logits at a time on other devices: few launches, and little beside a model
 
 
 def log_probs(hidden_ND: Tensor, head: nn.Module, tokens_NK: Tensor) -> Tensor:

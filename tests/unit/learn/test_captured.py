@@ -8,13 +8,14 @@ import torch
 
 from slowwave.learn import blocks as flex
 from slowwave.learn.captured import Captured
-from slowwave.learn.context import Context, joined
+from slowwave.learn.context import Context, encode_all, joined
 from slowwave.learn.decision import collate_after
 from slowwave.learn.loss import micro_step, prepare
 from slowwave.learn.packing import pack_after
 from slowwave.learn.teacher import targets
+from slowwave.learn.train import train
 from tests.unit.learn.test_context import SET, contexts_of, flat, lora, of
-from tests.unit.learn.tiny import llama
+from tests.unit.learn.tiny import ANCHORS, LESSONS, llama, settings
 
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
@@ -87,7 +88,7 @@ def taken(monkeypatch, kind, captured):
     model, own, pack = trained()
     run = Captured(own) if captured else None
     found = []
-    for kinds in STEPS:
+    for kinds in STEPS * 2:  # what comes once is not captured
         work = prepare(pairs(model, pack, kinds), DEVICE, pack)
         weight_B = torch.arange(1.0, 1 + len(kinds), device=DEVICE)
         found.append(run.step(model, work, weight_B) if run else micro_step(model, work, weight_B))
@@ -104,7 +105,7 @@ def test_blocks_padded_and_captured_are_the_mask(captured, monkeypatch):
     for grad, right in zip(grads, wanted, strict=True):
         assert float((grad - right).norm() / right.norm()) < 1e-4
     if run:
-        assert len(run._kept) == len(STEPS) - 1  # two micro-batches went through one graph
+        assert len(run._kept) == len(STEPS) - 1 and all(run._kept.values())  # two of STEPS went through one graph
 
 
 @pytest.mark.usefixtures("kernels")
@@ -117,12 +118,27 @@ def test_a_captured_step_leaves_a_kept_context_alone(monkeypatch):
     pack = lambda chosen, device: collate_after(chosen, contexts, device)  # noqa: E731
     long = of(contexts[0].tokens, (5, 6))
     run = Captured(own)
-    for _ in range(2):
+    for _ in range(3):
         run.step(model, prepare([(long, None)], DEVICE, pack), torch.ones(1, device=DEVICE))
     contexts[0] = Context(contexts[0].tokens, tuple((keys + 1, values + 1) for keys, values in contexts[0].layers))
     run.step(model, prepare([(long, None)], DEVICE, pack), torch.ones(1, device=DEVICE))
     assert len(run._kept) == 1
     assert all(torch.equal(tensor, right) for tensor, right in zip(kept, wanted, strict=True))
+
+
+@pytest.mark.skipif(not GPU, reason="needs a GPU")
+@pytest.mark.parametrize("long", [False, True])  # long contexts: with compiled norms and MLPs
+def test_a_night_on_a_gpu_is_one_on_a_cpu(long):
+    begin = tuple(range(3, 103)) * 6 if long else ()
+    night = lambda items: [of((*begin, *one.context), one.reply, lesson=one.lesson) for one in items]  # noqa: E731
+    wished = settings(context="frozen", micro_tokens=3000)
+    found = [
+        train(llama(width=64).to(device), night(LESSONS), night(ANCHORS), wished).weights
+        for device in (DEVICE, torch.device("cpu"))
+    ]
+    for key, value in found[1].trainable.items():
+        moved = (value - found[1].start[key]).norm()
+        assert float((found[0].trainable[key].cpu() - value).norm()) < 1e-2 * float(moved), key
 
 
 @pytest.mark.parametrize(
@@ -152,7 +168,21 @@ def test_a_kernel_visits_only_blocks_in_which_something_is_seen():
 def test_contexts_are_joined_with_room_behind_them():
     make = lambda size: Context(tuple(range(size)), ((torch.rand(1, 2, size, 4), torch.rand(1, 2, size, 4)),))  # noqa: E731
     one, two = make(3), make(5)
-    assert joined([one])[0][0] is one.layers[0][0] and joined([one], 3)[0][1] is one.layers[0][1]
-    ((keys, values),) = joined([one, two], 12)
-    assert keys.shape == values.shape == (1, 2, 12, 4) and not keys[:, :, 8:].any()
+    assert joined([one]).layers[0][0] is one.layers[0][0]
+    found = joined([one, two], lambda held: held + 4)
+    ((keys, values),) = found.layers
+    assert keys.shape == values.shape == (1, 2, 12, 4) and not keys[:, :, 8:].any() and found.starts == [0, 3]
     assert torch.equal(values[:, :, :8], torch.cat([one.layers[0][1], two.layers[0][1]], dim=2))
+
+
+@pytest.mark.parametrize("lengths", [(7, 9, 8), (2, 9, 1)])  # the last would be mostly padding as they lie
+def test_contexts_that_were_encoded_side_by_side_are_joined_as_they_lie(lengths):
+    made = encode_all(llama(), [tuple(range(3, 3 + length)) for length in lengths])
+    wanted = [made[tuple(range(3, 3 + length))] for length in (lengths[2], lengths[1], lengths[0])]
+    found = joined(wanted, flex.padded)
+    assert found.starts == ([18, 9, 0] if lengths[2] == 8 else [0, 1, 10])
+    for layer, (keys, values) in enumerate(found.layers):
+        assert keys.shape == values.shape == (1, 2, 128, 8)
+        for start, context in zip(found.starts, wanted, strict=True):
+            assert torch.equal(keys[:, :, start : start + len(context.tokens)], context.layers[layer][0])
+            assert torch.equal(values[:, :, start : start + len(context.tokens)], context.layers[layer][1])
