@@ -29,7 +29,6 @@ SMALL = {
     "dream.ordinary": 32,
     "dream.watch": 4,
     "dream.near_tokens": 12,  # in few steps the first tokens, in which a lesson fires, must weigh most
-    "learn.depth": 0.667,
     "learn.lesson_batch": 4,
     "learn.anchor_batch": 4,
     "learn.min_steps": 26,

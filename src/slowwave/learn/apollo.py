@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -96,20 +95,17 @@ class Apollo(torch.optim.Optimizer):
         low_B = _stacked(low)
         mean_B, square_B, *last = self._moments(parameters, low_B)
         step, (keep, keep_sq) = self.state[parameters[0]]["step"], group["betas"]
-        # what AdamW divides the moments by is moved to the smallest: eps into the root, the rest behind the norms
-        root = math.sqrt(1 - keep_sq**step)
-        eps = torch.full((), group["eps"] * root, dtype=low_B.dtype, device=low_B.device)
-        correction = root / (1 - keep**step)
+        mean_B.lerp_(low_B, 1 - keep)
+        square_B.mul_(keep_sq).addcmul_(low_B, low_B, value=1 - keep_sq)
+        adapted_B = (mean_B / (1 - keep**step)) / ((square_B / (1 - keep_sq**step)).sqrt_() + group["eps"])
         if not matrix:
-            adapted_B = _adapted(low_B, mean_B, square_B, keep, keep_sq, eps)
-            for parameter, own in zip(parameters, (group["lr"] * correction * adapted_B).unbind(), strict=True):
+            for parameter, own in zip(parameters, (group["lr"] * adapted_B).unbind(), strict=True):
                 parameter.sub_(own.to(parameter.dtype))
             return
         over = (0, 1) if group["tensorwise"] else (side,)
         in_B = tuple(1 + place for place in over)
         scale = group["scale"] or max(1.0, shape[side] / group["rank"])
-        stretch = _fused() if low_B.device.type == "cuda" and not hasattr(low_B, "device_mesh") else _stretched
-        rates_B = stretch(low_B, mean_B, square_B, keep, keep_sq, eps, in_B) * (correction * math.sqrt(scale))
+        rates_B = _norm(adapted_B, in_B) / _norm(low_B, in_B).clamp_min(1e-12) * math.sqrt(scale)
         steps_B = rates_B * _stacked([_norm(grad, over) for grad in grads])
         norm_B = torch.linalg.vector_norm(steps_B, dim=(1, 2))
         last_B = last[0]
@@ -159,27 +155,6 @@ class Apollo(torch.optim.Optimizer):
             for key in _FLOAT32:
                 if key in saved:
                     self.state[parameters[index]][key] = saved[key].to(parameters[index].device, copy=True)
-
-
-def _adapted(low_B: Tensor, mean_B: Tensor, square_B: Tensor, keep: float, keep_sq: float, eps: Tensor) -> Tensor:
-    """AdamW's step on `low_B` but for the factor of its bias correction; the moments are moved."""
-    mean_B.lerp_(low_B, 1 - keep)
-    square_B.mul_(keep_sq).addcmul_(low_B, low_B, value=1 - keep_sq)
-    return mean_B / (square_B.sqrt() + eps)
-
-
-def _stretched(
-    low_B: Tensor, mean_B: Tensor, square_B: Tensor, keep: float, keep_sq: float, eps: Tensor, over: tuple[int, ...]
-) -> Tensor:
-    """How much longer `_adapted` is than `low_B`, by channel or by matrix."""
-    adapted_B = _adapted(low_B, mean_B, square_B, keep, keep_sq, eps)
-    return _norm(adapted_B, over) / _norm(low_B, over).clamp_min(1e-12)
-
-
-@cache
-def _fused() -> Any:
-    """The same in one pass over the moments, which takes a sixth of the memory traffic."""
-    return torch.compile(_stretched, dynamic=True)
 
 
 @contextmanager

@@ -1,0 +1,38 @@
+"""Which parts of a model are compiled, and that they are themselves again afterwards."""
+
+import pytest
+import torch
+
+from slowwave.learn import compiled as module
+from slowwave.learn.compiled import compiled
+from tests.unit.learn.tiny import answer, llama
+
+
+def test_a_cpu_computes_as_ever():
+    model = llama()
+    with compiled(model):
+        assert not any("forward" in vars(one) for one in model.modules())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_norms_and_mlps_are_compiled_and_are_themselves_again(monkeypatch, fails):
+    model, ran = llama(), []
+
+    def compile_(forward, *, dynamic):
+        assert dynamic
+        name = type(forward.__self__).__name__
+        return lambda *args: ran.append(name) or forward(*args)
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    monkeypatch.setattr(module, "_DEVICE", "cpu")
+    wanted = answer(model)
+    try:
+        with compiled(model):
+            found = answer(model)
+            if fails:
+                raise KeyError
+    except KeyError:
+        pass
+    assert torch.equal(found, wanted)
+    assert ran == [*["LlamaRMSNorm", "LlamaRMSNorm", "LlamaMLP"] * 2, "LlamaRMSNorm"]
+    assert not any("forward" in vars(one) for one in model.modules())
