@@ -15,7 +15,7 @@ from slowwave.learn.train import train
 
 CONTEXT, REPLY = 40, 24  # tokens of a scene, as in a night of chats
 HEADER = (1, 2, 3)
-MICRO = 24_576  # tokens in one pass
+MICRO = 10_240  # tokens in one pass, the contexts' a sixteenth
 APART = 8  # nights that are timed one after the other
 
 

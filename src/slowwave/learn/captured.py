@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from slowwave.learn.blocks import Blocks, padded
 from slowwave.learn.loss import Work, micro_step
 
+_BYTES = 8 << 30  # of what all captured steps read; sizes that come after take the plain way
 _DECISIONS = 16  # losses of a micro-batch are padded to a multiple
 _UNLIKELY = -20.0  # a padded token's teacher; its share of the loss is zero
 
@@ -43,6 +44,7 @@ class Captured:
         self._grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self._kept: dict[tuple[Any, ...], _Replay | None] = {}  # by sizes; None where one micro-batch was of them
         self._pool: Any = None
+        self._room = _BYTES
 
     def step(self, model: nn.Module, work: Work, weight_B: Tensor) -> Tensor:
         """As `loss.micro_step`."""
@@ -51,7 +53,13 @@ class Captured:
         if sizes not in self._kept:  # it may stay the only one, and capturing takes as long as a few steps
             self._kept[sizes] = None
             return micro_step(model, work, weight_B)
-        kept = self._kept[sizes] = self._kept[sizes] or self._capture(model, wide, weight_C)
+        kept = self._kept[sizes]
+        if kept is None:
+            size = sum(tensor.nbytes for tensor in _tensors(wide))
+            if size > self._room:
+                return micro_step(model, work, weight_B)
+            kept = self._kept[sizes] = self._capture(model, wide, weight_C)
+            self._room -= size
         torch._foreach_copy_([*_tensors(kept.work), kept.weight_B], [*_tensors(wide), weight_C])
         kept.run()
         return kept.loss_B[: work.count].clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from slowwave.learn.context import Context, sent
 from slowwave.learn.layers import Read, above
 from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
 from slowwave.learn.stack import Seats, seated
+
+_READ = 1 / 16  # what a token of a context that is encoded apart counts: it is read without a gradient
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ class Batch:
 
 
 Collate = Callable[[Sequence[Decision], torch.device], Batch]
+
+
+class AfterContexts(ABC):
+    """Packs decisions after contexts that are encoded apart: a `Collate`."""
+
+    @abstractmethod
+    def __call__(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
+        """What comes from each reply's header on."""
 
 
 def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:
@@ -125,15 +136,21 @@ def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], de
     return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets), tuple(personas))
 
 
-def micro_batches(decisions: Sequence[Decision], tokens: int) -> list[list[int]]:
-    """Indices of decisions of like length that go through the model together: so many tokens, or one decision."""
+def micro_batches(decisions: Sequence[Decision], tokens: int, pack: Collate | None = None) -> list[list[int]]:
+    """Indices of decisions that go through the model together: so many tokens, or one decision. In one pass with their
+    contexts those of like length; after contexts those of one context, whose tokens count a sixteenth, and once."""
+    after = isinstance(pack, AfterContexts)
     out: list[list[int]] = []
-    held = tokens  # the first decision opens the first batch
-    for i in sorted(range(len(decisions)), key=lambda i: len(decisions[i])):
-        held += len(decisions[i])
+    held, before = float(tokens), None  # the first decision opens the first batch
+    for i in sorted(range(len(decisions)), key=lambda i: decisions[i].frozen if after else len(decisions[i])):
+        one = decisions[i]
+        context = one.frozen if after else None
+        read, own = len(one.frozen) * _READ if after else 0.0, len(one) - (len(one.frozen) if after else 0)
+        held += own + (read if context != before else 0.0)
         if held > tokens:
             out.append([])
-            held = len(decisions[i])
+            held = own + read
+        before = context
         out[-1].append(i)
     return out
 

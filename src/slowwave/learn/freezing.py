@@ -11,7 +11,7 @@ import torch
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import SHORT, encode_all
-from slowwave.learn.decision import Batch, Collate, Decision, collate, collate_after
+from slowwave.learn.decision import AfterContexts, Batch, Collate, Decision, collate, collate_after
 from slowwave.learn.store import Budget, ContextStore
 
 _BYTES = 2 << 30  # of long contexts that a night keeps on a CPU
@@ -25,23 +25,24 @@ def packer(model: Any, *, frozen: bool, detached: bool, plain: Collate = collate
         detached: the model as it stands reads them, without gradient: the gradient leaves out what changes there.
         plain: how they are packed in one pass with their contexts.
     """
-    if not frozen and not detached:
-        return plain
+    return _After(model, frozen) if frozen or detached else plain
 
-    # the long contexts do not change in a night; on a CPU both tiers of memory are one, beside the model
-    budget = Budget(device=_BYTES, host=0) if model.device.type == "cpu" else Budget()
-    store = ContextStore(model, "of this night", "its own", budget=budget) if frozen else None
 
-    def after(decisions: Sequence[Decision], device: torch.device) -> Batch:
+class _After(AfterContexts):
+    def __init__(self, model: Any, frozen: bool) -> None:
+        self.model, self.frozen = model, frozen
+        # the long contexts do not change in a night; on a CPU both tiers of memory are one, beside the model
+        budget = Budget(device=_BYTES, host=0) if model.device.type == "cpu" else Budget()
+        self.store = ContextStore(model, "of this night", "its own", budget=budget) if frozen else None
+
+    def __call__(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
         wanted = {decision.frozen for decision in decisions}
-        kept = {tokens for tokens in wanted if store and len(tokens) > SHORT}
-        with adapter.silent(model) if frozen else nullcontext():
-            contexts = encode_all(model, [decision.frozen for decision in decisions if decision.frozen not in kept])
-        if store:
-            contexts |= store.get_all(sorted(kept))
+        kept = {tokens for tokens in wanted if self.store and len(tokens) > SHORT}
+        with adapter.silent(self.model) if self.frozen else nullcontext():
+            contexts = encode_all(self.model, [one.frozen for one in decisions if one.frozen not in kept])
+        if self.store:
+            contexts |= self.store.get_all(sorted(kept))
         return collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
-
-    return after
 
 
 def header(decisions: Sequence[Decision]) -> list[int]:

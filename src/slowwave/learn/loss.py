@@ -32,7 +32,7 @@ def backward(
     chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
     mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
     means = dict.fromkeys(terms, 0.0)
-    for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens):
+    for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens, pack):
         part = [chosen[row] for row in rows]
         share = [decision.weight / mass[name] for (decision, _), name in part]
         weight_B = torch.tensor([terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)])
@@ -111,7 +111,7 @@ def drift(
     model.eval()
     device = next(model.parameters()).device
     total = 0.0
-    for rows in micro_batches([decision for decision, _ in watch], settings.micro_tokens):
+    for rows in micro_batches([decision for decision, _ in watch], settings.micro_tokens, pack):
         part = [watch[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
             loss_B = losses(model, part, device, pack)

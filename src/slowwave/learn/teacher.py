@@ -37,7 +37,7 @@ def targets(
     """What `model` as it stands now predicts on each anchor's reply. Kept on the CPU."""
     device = next(model.parameters()).device
     out: list[Target | None] = [None] * len(anchors)
-    for chosen in micro_batches(anchors, micro_tokens):
+    for chosen in micro_batches(anchors, micro_tokens, pack):
         batch = pack([anchors[i] for i in chosen], device)
         tokens_NK, logp_NK = top(reply_hidden(model, batch), model.lm_head, k)
         for row, i in enumerate(chosen):

@@ -22,7 +22,7 @@ from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.captured import Captured
 from slowwave.learn.context import encode_all
-from slowwave.learn.decision import Batch, Collate, Decision, collate_after
+from slowwave.learn.decision import AfterContexts, Batch, Collate, Decision, collate_after
 from slowwave.learn.freezing import header
 from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
@@ -113,7 +113,7 @@ def _loop(
     model: Any, out: list[Learned], stack: Stack, settings: LearnSettings, deadline: float,
     on_step: Callable[[int, int], Any] | None,
 ) -> None:  # fmt: skip
-    pack = _packer(model)
+    pack = _Seated(model)
     on_gpu = next(model.parameters()).device.type == "cuda"
     run = Captured(list(stack.tensors.values())).step if on_gpu else micro_step
     plans = _plans(model, out, settings)
@@ -204,7 +204,7 @@ def _plans(model: Any, out: list[Learned], settings: LearnSettings) -> list[Iter
     marked = [[replace(a, persona=p) for a in mine] for p, mine in enumerate(rehearsed)]
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
-        of_start = teach(model, [a for mine in marked for a in mine], settings, _packer(model))
+        of_start = teach(model, [a for mine in marked for a in mine], settings, _Seated(model))
     plans = []
     for p, one in enumerate(out):
         again: list[Taught] = [(a, of_start[a]) for a in marked[p]]
@@ -213,10 +213,13 @@ def _plans(model: Any, out: list[Learned], settings: LearnSettings) -> list[Iter
     return plans
 
 
-def _packer(model: Any) -> Collate:
-    def pack(decisions: Sequence[Decision], device: torch.device) -> Batch:
-        contexts = encode_all(model, [decision.frozen for decision in decisions])  # by the base
+class _Seated(AfterContexts):
+    """Decisions of many personas, after contexts that the base reads."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
+        contexts = encode_all(self.model, [decision.frozen for decision in decisions])
         batch = collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
         return replace(batch, seats=seats(batch.personas, batch.ids_1T.shape[1], device))
-
-    return pack

@@ -22,7 +22,7 @@ from slowwave.learn.apollo import Apollo
 from slowwave.learn.captured import Captured
 from slowwave.learn.compiled import compiled
 from slowwave.learn.context import SHORT
-from slowwave.learn.decision import Collate, Decision, collate
+from slowwave.learn.decision import AfterContexts, Collate, Decision, collate
 from slowwave.learn.freezing import header, packer
 from slowwave.learn.loss import backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
@@ -78,18 +78,18 @@ def train(
     began = time.monotonic()
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
-    plain = _in_one_pass(model, settings, start)
-    of_base = teach(model, kept, settings, plain)
-    watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens, plain) if watch else []
+    plain, frozen = _in_one_pass(model, settings, start), _frozen(model, settings, start)
+    pack = packer(model, frozen=frozen, detached=settings.context == "detached", plain=plain)
+    by_base = pack if frozen else plain  # the base reads the contexts then and now, so what it read is kept
+    of_base = teach(model, kept, settings, by_base)
+    watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens, by_base) if watch else []
     weights = Weights(model, settings, start, seed)
     result = Trained(weights)
     try:
-        if start is None and settings.context == "frozen":
+        if start is None and frozen:
             weights.header = header([*lessons, *anchors, *watch])
-        detached = settings.context == "detached"
-        pack = packer(model, frozen=bool(weights.header), detached=detached, plain=plain)
         device = next(model.parameters()).device
-        long = pack is not plain and any(len(one.frozen) > SHORT for one in [*lessons, *kept, *rehearsed])
+        long = isinstance(pack, AfterContexts) and any(len(one.frozen) > SHORT for one in [*lessons, *kept, *rehearsed])
         with torch.random.fork_rng(), compiled(model) if long else nullcontext():
             torch.manual_seed(seed)  # dropout draws too
             with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps
@@ -134,8 +134,7 @@ def _loop(
     optimizer = _optimizer(trainable, settings, seed)
     steps = settings.steps(len(lessons))
     terms = plan(lessons, anchors, rehearsed, settings, seed)
-    after = settings.context == "detached" or weights.header is not None
-    captured = Captured(trainable) if after and device.type == "cuda" else None
+    captured = Captured(trainable) if isinstance(pack, AfterContexts) and device.type == "cuda" else None
     run = captured.step if captured else micro_step
     model.train()  # dropout, where the preset has it
     try:
@@ -171,6 +170,13 @@ def _loop(
         for parameter in trainable:
             parameter.requires_grad_(False)
             parameter.grad = None
+
+
+def _frozen(model: nn.Module, settings: LearnSettings, start: Path | None) -> bool:
+    """Whether the base reads what comes before a reply: as the settings say, or the version that is gone on from."""
+    if start is None or settings.preset == "full":
+        return settings.context == "frozen"
+    return bool(lora_config(settings, model, start).alora_invocation_tokens)
 
 
 def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) -> Collate:

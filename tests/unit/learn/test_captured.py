@@ -109,6 +109,17 @@ def test_blocks_padded_and_captured_are_the_mask(captured, monkeypatch):
 
 
 @pytest.mark.usefixtures("kernels")
+def test_what_has_no_room_to_be_captured_is_computed_all_the_same(monkeypatch):
+    wanted, grads, _ = taken(monkeypatch, flex.blocks, False)
+    monkeypatch.setattr("slowwave.learn.captured._BYTES", 0)
+    found, again, run = taken(monkeypatch, flex.blocks, True)
+    assert not any(run._kept.values()) and all(
+        torch.equal(one, right) for one, right in zip(found, wanted, strict=True)
+    )
+    assert all(torch.equal(grad, right) for grad, right in zip(again, grads, strict=True))
+
+
+@pytest.mark.usefixtures("kernels")
 def test_a_captured_step_leaves_a_kept_context_alone(monkeypatch):
     way(monkeypatch, flex.blocks)
     model, own, _ = trained()

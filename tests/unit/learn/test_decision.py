@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from slowwave.learn.decision import Decision, collate, micro_batches
+from slowwave.learn.freezing import packer
 from slowwave.learn.loss import losses
 from tests.unit.learn.tiny import LESSONS, WORDS, llama, reply_logits
 
@@ -130,3 +131,14 @@ def test_micro_batches_hold_like_lengths_up_to_a_bound(tokens, most):
     assert max(map(len, groups)) == most
     flat = [length for group in lengths for length in group]
     assert flat == sorted(flat)
+
+
+def test_after_contexts_decisions_of_one_context_go_together():
+    pack = packer(llama(), frozen=True, detached=False)
+    long, other = tuple(range(160)), tuple(range(1, 161))
+    of = lambda context, size: Decision((*context, 9), (7,) * size)  # noqa: E731
+    mixed = [of(long, 3), of(other, 3), of(long, 5), of(other, 1), of(long, 4)]
+    assert micro_batches(mixed, 25, pack) == [[0, 2, 4], [1, 3]]  # 10 for the context, 15 for three with their headers
+    assert micro_batches(mixed, 24, pack) == [[0, 2], [4], [1, 3]]
+    assert micro_batches(mixed, 1, pack) == [[0], [2], [4], [1], [3]]
+    assert len(micro_batches(mixed, 25)) == 5
