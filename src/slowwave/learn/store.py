@@ -72,7 +72,10 @@ class ContextStore:
         unknown = [tokens for tokens, key in keys.items() if found[key] is None]
         made = self._encode(unknown) if unknown else {}
         out = {tokens: _moved(found[key] or made[tokens], device) for tokens, key in keys.items()}
-        self._device |= {key: out[tokens] for tokens, key in keys.items()}
+        for tokens, key in keys.items():
+            self._host.pop(key, None)
+            self._device[key] = out[tokens]
+            self._device.move_to_end(key)
         self._spill()
         return out
 
@@ -80,7 +83,7 @@ class ContextStore:
         return hashlib.sha256(self._known_by + array("q", tokens).tobytes()).hexdigest()
 
     def _find(self, key: str, tokens: Sequence[int], device: torch.device) -> Context | None:
-        context = self._device.pop(key, None) or self._host.pop(key, None)
+        context = self._device.get(key) or self._host.get(key)
         return self._disk.read(key, tokens, device) if context is None and self._disk is not None else context
 
     def __enter__(self) -> ContextStore:

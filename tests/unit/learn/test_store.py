@@ -185,5 +185,8 @@ def test_no_context_is_encoded_by_changed_weights():
     assert store.get(FIRST).tokens == kept.tokens  # what is there stays
     with pytest.raises(TrainingError, match="others now"):
         store.get(SECOND)
+    with pytest.raises(TrainingError, match="weights"):
+        store.get_all([FIRST, SECOND])
+    assert store.get(FIRST) is kept
     night.release()
     assert same(store.get(SECOND), encode(model, SECOND))
