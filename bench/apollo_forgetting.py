@@ -66,6 +66,7 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
 def main() -> None:
     """Read the command line, run every method at every rate, print the table."""
     parser = night_quality.parser_of(__doc__ or "")
+    parser.set_defaults(exports=False)
     parser.add_argument("--plot", type=Path, help="draw gain against forgetting there (.png, .svg or .pdf)")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table and the plot of the results in that file")
     args = parser.parse_args()

@@ -58,7 +58,7 @@ def taught(way: str, long: list[Decision]) -> Callable[[Curriculum], Curriculum]
 
 def job(args: Any, way: str, seed: int, work: Path) -> dict[str, Any]:
     """One way on one seed, in a process of its own."""
-    if way not in (*WAYS, "base"):
+    if way not in (*args.arms_of, "base"):
         return night_quality.run_job(args, way, seed, work)
     sizes = SMALL if args.smoke else SIZES
     engine, items = _night.engine(args), _night.items(args)
@@ -81,7 +81,7 @@ def job(args: Any, way: str, seed: int, work: Path) -> dict[str, Any]:
     logs = _long.scenes(sizes["logs"], sizes["log_tokens"], held_out=False, seed=seed)
     version = f"{way}-{seed}".replace(" ", "-")
     facts = _night.learn(
-        args, engine, WAYS[way], scenes, work / version, seed, [], None,
+        args, engine, args.arms_of[way], scenes, work / version, seed, [], None,
         taught(way, _long.decisions(engine.tokenizer, logs)),
     )  # fmt: skip
     engine.add_version(version, work / version)
@@ -111,12 +111,20 @@ def rows_of(results: list[dict[str, Any]], ways: list[str]) -> list[Row]:
 def main() -> None:
     """Read the command line, run every way, print the table."""
     parser = night_quality.parser_of(__doc__ or "")
-    parser.add_argument("--ways", default="; ".join(["base", *WAYS]), help="those to run, with semicolons")
+    parser.add_argument(
+        "--ways",
+        default="; ".join(["base", *WAYS]),
+        help="those to run, with semicolons; NAME: ARM is one of your own, with an arm of night_quality.py",
+    )
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
-    ways = [way.strip() for way in args.ways.split(";")]
-    if unknown := [way for way in ways if way not in (*WAYS, "base")]:
-        parser.error(f"There is no way {unknown[0]!r}; there are {', '.join(WAYS)}.")
+    args.arms_of, ways = dict(WAYS), []
+    for wish in args.ways.split(";"):
+        way, colon, arm = (part.strip() for part in wish.partition(":"))
+        args.arms_of |= {way: arm} if colon else {}
+        ways.append(way)
+        if way not in (*args.arms_of, "base"):
+            parser.error(f"There is no way {way!r}; there are {', '.join(WAYS)}.")
     if args.smoke:
         args.seeds, args.lessons, ways = 1, "dev", ["base", "aLoRA"]
     if args.from_log:

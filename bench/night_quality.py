@@ -8,7 +8,7 @@ fact in the prompt, our presets, the published recipe, TRL's SFTTrainer and its 
         --embedder ~/.cache/slowwave/models/minilm-l6-v2 --json night_quality.json
 
 An arm of ours is a preset, and may change single settings of it: `--arms "adapter,adapter depth=0.667 rank=24"`.
-Jobs run in `--workers` processes; each result is appended to `--log` as it comes.
+Jobs run in `--workers` processes, over all GPUs; each result is appended to `--log` as it comes.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
         facts = {}
         if _arms.is_ours(arm):
             facts = _night.learn(args, engine, arm, scenes, folder, seed, [], None)
-            if arm.split(" ")[0] == "full":
+            if arm.split(" ")[0] == "full" and args.exports:
                 export = folder.with_name(folder.name + "-export")
                 shutil.copytree(folder, export, ignore=shutil.ignore_patterns("difference*"))
                 variants.append((arm + _arms.EXPORT, export))
@@ -179,6 +179,21 @@ def _clock(args: Any, home: Path) -> float:
     return seconds
 
 
+def _gpus() -> list[str]:
+    """The GPUs that this process may see."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(place) for place in range(torch.cuda.device_count())]
+
+
+def _take_gpu(gpus: list[str], turn: Any) -> None:
+    """A worker sees one GPU; they take them in turns. What it compiles it compiles itself: all cores have a worker."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    with turn.get_lock():
+        turn.value += 1
+        if gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[turn.value % len(gpus)]
+
+
 def _tell(result: dict[str, Any], args: Any) -> None:
     short = {
         k: round(float(np.mean(v)), 3)
@@ -210,6 +225,7 @@ def parser_of(description: str) -> ArgumentParser:
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
     parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
+    parser.set_defaults(exports=True)  # `full` is measured as a low-rank adapter too
     return parser
 
 
@@ -258,8 +274,12 @@ def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, An
         early = [("dream", seed) for seed in seeds] if needs_scenes else []
         early += [(arm, seed) for arm in filter(_arms.is_five, arms) for seed in seeds]
         early += [(arm, 0) for arm in once if arm in arms]
-        late = [(arm, seed) for arm in arms if arm not in once and not _arms.is_five(arm) for seed in seeds]
-        with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        late = [(arm, seed) for seed in seeds for arm in arms if arm not in once and not _arms.is_five(arm)]
+        spawn = get_context("spawn")
+        turn = spawn.Value("i", 0)
+        with ProcessPoolExecutor(
+            args.workers, mp_context=spawn, initializer=_take_gpu, initargs=(_gpus(), turn)
+        ) as pool:
             pending = {pool.submit(job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:
                 ready = [one for one in late if one[0] == "clock" or (work / f"scenes-{one[1]}.json").exists()]

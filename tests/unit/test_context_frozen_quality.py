@@ -69,6 +69,15 @@ def test_the_table_is_made_of_a_log(bench: Any, monkeypatch: pytest.MonkeyPatch,
     assert told["base: a fact at 90% of a long text, nats a token"] == 1.0
 
 
+def test_a_way_of_ones_own_is_run_with_its_arm(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    quality, seen = bench("context_frozen_quality"), []
+    monkeypatch.setattr(quality.night_quality, "run", lambda args, ways, job: seen.append((ways, args.arms_of)) or [])
+    monkeypatch.setattr(sys, "argv", ["x", "--ways", "base; aLoRA, fast: adapter context=frozen lr=0.1; aLoRA"])
+    quality.main()
+    ((ways, arms_of),) = seen
+    assert ways == ["base", "aLoRA, fast", "aLoRA"] and arms_of["aLoRA, fast"] == "adapter context=frozen lr=0.1"
+
+
 def test_an_unknown_way_is_refused(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["x", "--ways", "base; magic"])
     with pytest.raises(SystemExit) as ended:

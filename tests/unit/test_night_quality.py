@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 
@@ -30,7 +32,7 @@ def test_the_base_is_loaded_in_the_precision_told(
         raise RuntimeError("that is all")
 
     monkeypatch.setattr(quality._night.Engine, "load", load)
-    monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers))
     monkeypatch.setattr(sys, "argv", ["night_quality.py", "--arms", "base", "--model", "/nowhere/base", *told])
     quality.main()
     assert seen == [("/nowhere/base", told[1] if told else "float32")]
@@ -47,7 +49,7 @@ def test_a_run_goes_on_at_a_later_seed(quality: ModuleType, monkeypatch: pytest.
         return {"arm": arm, "seed": seed, "held_out": values, "course": [values], "groups": {"held_out": ["a", "b"]}}
 
     monkeypatch.setattr(quality, "run_job", run_job)
-    monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(quality, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers))
     command = ["night_quality.py", "--arms", "nights", "--log", str(log)]
     for options in (["--seeds", "2"], ["--seeds", "1", "--first-seed", "2"]):
         monkeypatch.setattr(sys, "argv", [*command, *options])
@@ -69,3 +71,14 @@ def test_another_precision_is_refused(
     with pytest.raises(SystemExit) as ended:
         quality.main()
     assert ended.value.code == 2 and "invalid choice: 'int8'" in capsys.readouterr().err
+
+
+def test_workers_take_the_gpus_in_turns(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    gpus, turn, taken = quality._gpus(), get_context("spawn").Value("i", 0), []
+    for _ in range(3):
+        quality._take_gpu(gpus, turn)
+        taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert gpus == ["3", "5"] and taken == ["5", "3", "5"]
+    quality._take_gpu([], turn)  # a machine without one
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"

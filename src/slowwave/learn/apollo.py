@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 _MOST = 2**63 - 1
 _FLOAT32 = ("exp_avg", "exp_avg_sq", "norm")
@@ -94,10 +95,7 @@ class Apollo(torch.optim.Optimizer):
                 low = [_summed(P @ G if side == 0 else G @ P.T) for P, G in zip(drawn, grads, strict=True)]
         low_B = _stacked(low)
         mean_B, square_B, *last = self._moments(parameters, low_B)
-        step, (keep, keep_sq) = self.state[parameters[0]]["step"], group["betas"]
-        mean_B.lerp_(low_B, 1 - keep)
-        square_B.mul_(keep_sq).addcmul_(low_B, low_B, value=1 - keep_sq)
-        adapted_B = (mean_B / (1 - keep**step)) / ((square_B / (1 - keep_sq**step)).sqrt_() + group["eps"])
+        adapted_B = _adapted(low_B, mean_B, square_B, self.state[parameters[0]]["step"], group)
         if not matrix:
             for parameter, own in zip(parameters, (group["lr"] * adapted_B).unbind(), strict=True):
                 parameter.sub_(own.to(parameter.dtype))
@@ -106,15 +104,16 @@ class Apollo(torch.optim.Optimizer):
         in_B = tuple(1 + place for place in over)
         scale = group["scale"] or max(1.0, shape[side] / group["rank"])
         rates_B = _norm(adapted_B, in_B) / _norm(low_B, in_B).clamp_min(1e-12) * math.sqrt(scale)
-        steps_B = rates_B * _stacked([_norm(grad, over) for grad in grads])
+        whole = group["tensorwise"]
+        norms = torch._foreach_norm(grads) if whole else [_norm(grad, over) for grad in grads]
+        steps_B = rates_B * (_stacked(norms)[:, None, None] if whole else _stacked(norms))
         norm_B = torch.linalg.vector_norm(steps_B, dim=(1, 2))
         last_B = last[0]
         most_B = (group["growth"] * last_B / norm_B.clamp_min(1e-12)).clamp(max=1.0)
         within_B = torch.where(last_B > 0, most_B, 1.0)
         last_B.copy_(norm_B * within_B)
         rates_B = rates_B * within_B[:, None, None]
-        for parameter, grad, own in zip(parameters, grads, rates_B.unbind(), strict=True):
-            parameter.addcmul_(grad, own, value=-group["lr"])
+        torch._foreach_addcmul_(parameters, grads, rates_B.unbind(), value=-group["lr"])
 
     def _moments(self, parameters: list[Tensor], low_B: Tensor) -> tuple[Tensor, ...]:
         """Both moments of these, and of matrices the last norms; their states are views of them."""
@@ -155,6 +154,17 @@ class Apollo(torch.optim.Optimizer):
             for key in _FLOAT32:
                 if key in saved:
                     self.state[parameters[index]][key] = saved[key].to(parameters[index].device, copy=True)
+
+
+def _adapted(low_B: Tensor, mean_B: Tensor, square_B: Tensor, step: int, group: dict[str, Any]) -> Tensor:
+    """AdamW's step on `low_B`, from moments that take it in: torch's fused one, of weights that are zero, uphill."""
+    adapted_B = torch.zeros_like(low_B)
+    before = torch.tensor(float(step - 1), device=low_B.device)
+    adamw(
+        [adapted_B], [low_B], [mean_B], [square_B], [], [before], fused=True, amsgrad=False, beta1=group["betas"][0],
+        beta2=group["betas"][1], lr=-1.0, weight_decay=0.0, eps=group["eps"], maximize=False,
+    )  # fmt: skip
+    return adapted_B
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from slowwave.learn.context import Context, joined, sent
 
-_BLOCK = 128  # tokens by keys that a kernel skips or takes as one
+BLOCK = 128  # tokens by keys that a kernel skips or takes as one
+_KINDS = 64  # of attention that a process may compile
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,23 @@ class Blocks:
 
 def padded(count: int) -> int:
     """The size that so many tokens are padded to: at most an eighth more, or 128."""
-    step = max(_BLOCK, 1 << max(0, count.bit_length() - 4))
+    step = max(BLOCK, 1 << max(0, count.bit_length() - 4))
     return -(-count // step) * step
 
 
-def blocks(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, int]], device: torch.device) -> Blocks:
-    """Sequences that follow contexts, padded: as `packing.pack_after`, whose `sequences` these are."""
+def blocks(
+    contexts: Sequence[Context],
+    sequences: Sequence[tuple[int, int, int]],
+    device: torch.device,
+    size: int | None = None,
+) -> Blocks:
+    """Sequences that follow contexts, padded to `size` tokens: as `packing.pack_after`, whose `sequences` these are."""
     length_R = torch.tensor([length for *_, length in sequences])
     count = int(length_R.sum())
-    place_T = torch.arange(padded(count))
+    place_T = torch.arange(size or padded(count))
     begin_T = place_T.clone()  # a padded token sees itself
     begin_T[:count] = (length_R.cumsum(0) - length_R).repeat_interleave(length_R)
-    own = _span(begin_T, place_T + 1, padded(count), device)
+    own = _span(begin_T, place_T + 1, len(place_T), device)
     if not any(one.tokens for one in contexts):
         return Blocks(own, None, ())
     before = joined(contexts, padded)
@@ -90,10 +96,10 @@ def blocks(contexts: Sequence[Context], sequences: Sequence[tuple[int, int, int]
 
 
 def _span(first_T: Tensor, end_T: Tensor, keys: int, device: torch.device) -> Span:
-    start_K = torch.arange(0, keys, _BLOCK)
-    some_TK = (first_T[:, None] < start_K + _BLOCK) & (end_T[:, None] > start_K)
-    whole_TK = (first_T[:, None] <= start_K) & (end_T[:, None] >= start_K + _BLOCK)
-    some_QK, whole_QK = some_TK.unflatten(0, (-1, _BLOCK)).any(1), whole_TK.unflatten(0, (-1, _BLOCK)).all(1)
+    start_K = torch.arange(0, keys, BLOCK)
+    some_TK = (first_T[:, None] < start_K + BLOCK) & (end_T[:, None] > start_K)
+    whole_TK = (first_T[:, None] <= start_K) & (end_T[:, None] >= start_K + BLOCK)
+    some_QK, whole_QK = some_TK.unflatten(0, (-1, BLOCK)).any(1), whole_TK.unflatten(0, (-1, BLOCK)).all(1)
     some_QK &= ~whole_QK
     first_T, end_T = sent(first_T, device), sent(end_T, device)
 
@@ -104,7 +110,7 @@ def _span(first_T: Tensor, end_T: Tensor, keys: int, device: torch.device) -> Sp
         tuple(sent(one, device) for one in _listed(chosen)) for chosen in (some_QK, whole_QK, some_QK.T, whole_QK.T)
     )
     mask: Any = BlockMask
-    size = (_BLOCK, _BLOCK)
+    size = (BLOCK, BLOCK)
     listed = mask((len(first_T), keys), *some, *whole, *some_back, *whole_back, BLOCK_SIZE=size, mask_mod=sees)
     return Span(first_T, end_T, listed)
 
@@ -117,4 +123,9 @@ def _listed(chosen_QK: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def _flex() -> Any:
-    return torch.compile(flex_attention, dynamic=True)
+    from torch._dynamo import config  # takes a second, which only a GPU needs
+
+    # one kernel each for own and past, with a gradient and without, and for every kind of model in the process. Beyond
+    # the limit torch would attend densely, without a word: whole graphs only
+    config.recompile_limit = max(config.recompile_limit, _KINDS)
+    return torch.compile(flex_attention, dynamic=True, fullgraph=True)

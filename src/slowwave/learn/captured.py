@@ -125,7 +125,7 @@ def _tensors(work: Work) -> list[Tensor]:
     batch, packing = work.batch, cast("Blocks", work.batch.packing)
     spans = [packing.own] if packing.past is None else [packing.own, packing.past]
     taught = [] if work.tokens_AK is None or work.logp_AK is None else [work.tokens_AK, work.logp_AK]
-    seats = [] if batch.seats is None else [batch.seats.personas_Q, batch.seats.tokens_QL, batch.seats.place_T]
+    seats = [] if batch.seats is None else [batch.seats.personas_Q]
     return [
         batch.ids_1T, batch.positions_1T, batch.rows_N, batch.places_N, batch.targets_N, work.owner_N, work.share_N,
         *taught, *seats, *(tensor for span in spans for tensor in span.tensors()),

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from slowwave.learn.blocks import Blocks, blocks
 from slowwave.learn.context import Context, sent
 from slowwave.learn.layers import Read, above
 from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
-from slowwave.learn.stack import Seats, seated
+from slowwave.learn.stack import Seats, seated, seating
 
 _READ = 1 / 16  # what a token of a context that is encoded apart counts: it is read without a gradient
 
@@ -62,7 +63,6 @@ class Batch:
     rows_N: Tensor  # which decision a reply token belongs to
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
-    personas: tuple[int, ...] = ()  # whose each token is, padding left out; only after contexts
     seats: Seats | None = None  # of the tokens of many personas
     read: Read | None = None  # by the lower layers, where nobody trains them
 
@@ -99,50 +99,77 @@ def collate(decisions: Sequence[Decision], device: torch.device) -> Batch:
     return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets))
 
 
-def collate_after(decisions: Sequence[Decision], contexts: Sequence[Context], device: torch.device) -> Batch:
+def collate_after(
+    decisions: Sequence[Decision], contexts: Sequence[Context], device: torch.device, *, apart: bool = False
+) -> Batch:
     """Pack what comes from each reply's header on, after contexts whose keys and values are there already.
 
     Args:
         contexts: of each decision, one that begins with its frozen tokens; decisions may share one, which lies once.
+        apart: each persona's tokens have a row of their own, which is filled up to the longest.
 
     Raises:
         TrainingError: a decision does not begin as its context does.
     """
     distinct = list({id(context): context for context in contexts}.values())
-    owners = [next(place for place, one in enumerate(distinct) if one is context) for context in contexts]
+    place_of = {id(context): place for place, context in enumerate(distinct)}
+    owners = [place_of[id(context)] for context in contexts]
+    order = sorted(range(len(decisions)), key=lambda row: (decisions[row].persona, owners[row]))
+    groups = [list(rows) for _, rows in groupby(order, lambda row: decisions[row].persona)] if apart else [order]
+    sizes = [sum(len(decisions[row]) - len(decisions[row].frozen) for row in group) for group in groups]
+    rows, length = seating(sizes, device) if apart else (0, 0)
     sequences: list[tuple[int, int, int]] = []
     ids: list[int] = []
     positions: list[int] = []
-    personas: list[int] = []
     first = [0] * len(decisions)  # the token that predicts the reply's first
-    for row in sorted(range(len(decisions)), key=owners.__getitem__):  # those of one context together
-        decision, frozen = decisions[row], decisions[row].frozen
-        if contexts[row].tokens[: len(frozen)] != frozen:
-            raise TrainingError("A decision does not begin as the context that was encoded for it.")
-        own = (*decision.context[len(frozen) :], *decision.reply)
-        first[row] = len(ids) + len(own) - 1 - len(decision.reply)
-        sequences.append((owners[row], len(frozen), len(own)))
-        ids += own
-        positions += range(len(frozen), len(decision))
-        personas += [decision.persona] * len(own)
-    rows = [row for row, decision in enumerate(decisions) for _ in decision.reply]
-    places = [first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]
-    targets = [token for decision in decisions for token in decision.reply]
-    to = lambda values: sent(torch.tensor(values), device)  # noqa: E731
-    packing = (blocks if device.type == "cuda" else pack_after)(distinct, sequences, device)
+
+    def fill(end: int) -> None:
+        empty = max(0, end - len(ids))
+        sequences.extend([(0, 1, empty)] if empty else [])  # sees the first key, as padding does; nothing sees it
+        ids.extend([0] * empty)
+        positions.extend([0] * empty)
+
+    for place, group in enumerate(groups):
+        for row in group:
+            decision, frozen = decisions[row], decisions[row].frozen
+            if contexts[row].tokens[: len(frozen)] != frozen:
+                raise TrainingError("A decision does not begin as the context that was encoded for it.")
+            own = (*decision.context[len(frozen) :], *decision.reply)
+            first[row] = len(ids) + len(own) - 1 - len(decision.reply)
+            sequences.append((owners[row], len(frozen), len(own)))
+            ids += own
+            positions += range(len(frozen), len(decision))
+        fill((place + 1) * length)
+    fill(rows * length)
+    packing: Packing | Blocks
+    if device.type == "cuda":
+        packing = blocks(distinct, sequences, device, size=rows * length or None)
+    else:
+        packing = pack_after(distinct, sequences, device)
     if isinstance(packing, Blocks):
-        empty = packing.tokens - len(ids)
-        ids, positions = ids + [0] * empty, positions + [0] * empty
-    return Batch(to([ids]), to([positions]), packing, to(rows), to(places), to(targets), tuple(personas))
+        ids, positions = (one + [0] * (packing.tokens - len(ids)) for one in (ids, positions))
+    to = lambda values: sent(torch.tensor(values), device)  # noqa: E731
+    whose = [decisions[group[0]].persona for group in groups]
+    return Batch(
+        to([ids]),
+        to([positions]),
+        packing,
+        to([row for row, decision in enumerate(decisions) for _ in decision.reply]),
+        to([first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]),
+        to([token for decision in decisions for token in decision.reply]),
+        Seats(to(whose + whose[:1] * (rows - len(whose)))) if apart else None,
+    )
 
 
 def micro_batches(decisions: Sequence[Decision], tokens: int, pack: Collate | None = None) -> list[list[int]]:
     """Indices of decisions that go through the model together: so many tokens, or one decision. In one pass with their
-    contexts those of like length; after contexts those of one context, whose tokens count a sixteenth, and once."""
+    contexts those of like length; after contexts those of one persona and one context, whose tokens count a sixteenth,
+    and once."""
     after = isinstance(pack, AfterContexts)
+    order: Callable[[int], Any] = lambda i: (decisions[i].persona, decisions[i].frozen) if after else len(decisions[i])  # noqa: E731
     out: list[list[int]] = []
     held, before = float(tokens), None  # the first decision opens the first batch
-    for i in sorted(range(len(decisions)), key=lambda i: decisions[i].frozen if after else len(decisions[i])):
+    for i in sorted(range(len(decisions)), key=order):
         one = decisions[i]
         context = one.frozen if after else None
         read, own = len(one.frozen) * _READ if after else 0.0, len(one) - (len(one.frozen) if after else 0)

@@ -31,13 +31,16 @@ def backward(
     each of which counts by its weight and not by its length. Returns the means and the loss."""
     chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
     mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
-    means = dict.fromkeys(terms, 0.0)
+    found: list[tuple[list[tuple[float, str]], Tensor]] = []
     for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens, pack):
         part = [chosen[row] for row in rows]
         share = [decision.weight / mass[name] for (decision, _), name in part]
         weight_B = torch.tensor([terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)])
         loss_B = (run or micro_step)(model, prepare([pair for pair, _ in part], device, pack), sent(weight_B, device))
-        for one, (_, name), loss in zip(share, part, loss_B.tolist(), strict=True):
+        found.append(([(one, name) for one, (_, name) in zip(share, part, strict=True)], loss_B))
+    means = dict.fromkeys(terms, 0.0)
+    for shares, loss_B in found:  # read at the end: meanwhile a GPU is given the next
+        for (one, name), loss in zip(shares, loss_B.tolist(), strict=True):
             means[name] += one * loss
     return {"loss": sum(terms[name][0] * mean for name, mean in means.items()), **means}
 

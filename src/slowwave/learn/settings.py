@@ -26,6 +26,7 @@ class LearnSettings:
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
     depth: float = 0.667  # share of the layers that an adapter changes, from the top; those below stay the base's
     context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)
+    context_disk: float = 0.0  # GiB of contexts that the base read, kept in the cache for later nights; 0 deletes them
     optimizer: Optimizer = "adamw"  # or APOLLO, APOLLO-Mini: small state for `full` nights of large models
     lr: float = 3e-3  # peak learning rate
     warmup: int = 8  # steps of linear warm-up, then a cosine to zero
@@ -43,7 +44,7 @@ class LearnSettings:
     drift_bound: float = 0.25  # nats a token on watched anchors; training stops beyond it. 0.12 passes at the peak rate
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
-    micro_tokens: int = 1280  # tokens in one forward and backward, or one decision: bounds the memory
+    micro_tokens: int = 2048  # tokens in one forward and backward, or one decision: bounds the memory
 
     def steps(self, lessons: int) -> int:
         """Steps of a night that has so many lesson scenes."""
@@ -52,7 +53,7 @@ class LearnSettings:
     def __post_init__(self) -> None:
         bounds = {
             "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
-            "depth": (0.01, 1), "min_steps": (1, 100_000),
+            "depth": (0.01, 1), "context_disk": (0, 100_000), "min_steps": (1, 100_000),
             "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "rehearsal_batch": (0, 4096),
             "kl_weight": (0, 1000), "rehearsal_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),

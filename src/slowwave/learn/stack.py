@@ -1,8 +1,8 @@
 """Adapters of many personas beside each other in one model: each token goes through its own persona's.
 
 One pass over the base serves them all; the low-rank products of P personas are one batched product a layer, as in
-S-LoRA and Punica (arXiv 2311.03285, 2310.18547), here with gradients. A persona's tokens are gathered in a row of its
-own, padded to the longest.
+S-LoRA and Punica (arXiv 2311.03285, 2310.18547), here with gradients. A persona's tokens lie together, in a row of its
+own, filled up to the longest.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from math import gcd, lcm, prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
-from slowwave.learn.context import sent
+from slowwave.learn.blocks import BLOCK
 
 
 @dataclass(frozen=True)
 class Seats:
-    """Where the T tokens of a batch sit among Q personas' rows of L places."""
+    """The T tokens of a batch lie in Q rows of T / Q; whose each row is."""
 
     personas_Q: Tensor
-    tokens_QL: Tensor  # empty places hold token 0, and what is made of it there goes nowhere
-    place_T: Tensor  # of each token among the Q * L places
 
 
-def seats(personas: Sequence[int], size: int, device: torch.device) -> Seats:
-    """The seats of `size` tokens, of which the first belong to these `personas`; padding after them sits anywhere."""
-    present = sorted(set(personas))
-    rows = {one: [place for place, owner in enumerate(personas) if owner == one] for one in present}
-    up = (lambda count, step: -(-count // step) * step) if device.type == "cuda" else (lambda count, _: count)
-    tokens_QL = torch.zeros(up(len(present), 8), up(max(map(len, rows.values())), 32), dtype=torch.long)  # few shapes
-    place_T = torch.zeros(size, dtype=torch.long)
-    for row, mine in enumerate(rows.values()):
-        tokens_QL[row, : len(mine)] = torch.tensor(mine)
-        place_T[mine] = row * tokens_QL.shape[1] + torch.arange(len(mine))
-    personas_Q = torch.tensor(present + present[:1] * (len(tokens_QL) - len(present)))
-    return Seats(sent(personas_Q, device), sent(tokens_QL, device), sent(place_T, device))
+def seating(sizes: Sequence[int], device: torch.device) -> tuple[int, int]:
+    """(rows, tokens of each) in which so many tokens of each persona have room, a row each.
+
+    On a GPU the tokens of all rows are whole blocks, and there are few shapes (`blocks.py`).
+    """
+    if device.type == "cpu":
+        return len(sizes), max(sizes)
+    step = max(32, 1 << max(0, max(sizes).bit_length() - 5))
+    shapes = []
+    for rows in range(len(sizes), len(sizes) + 4):
+        whole = lcm(step, BLOCK // gcd(rows, BLOCK))
+        shapes.append((rows, -(-max(sizes) // whole) * whole))
+    return min(shapes, key=prod)
 
 
 _SEATED: ContextVar[Seats | None] = ContextVar("seats", default=None)
@@ -111,13 +111,8 @@ class Stack:
         seats = _SEATED.get()
         if seats is None:
             return out_1TO
-        x_QLD = args[0][0].index_select(0, seats.tokens_QL.flatten()).unflatten(0, seats.tokens_QL.shape)
+        x_QLD, out_QLO = (tensor[0].unflatten(0, (len(seats.personas_Q), -1)) for tensor in (args[0], out_1TO))
         # under autocast both products are in bfloat16, as those of a single adapter are
         down_QRD, up_QOR = down_PRD.index_select(0, seats.personas_Q), up_POR.index_select(0, seats.personas_Q)
-        hidden_QLR = torch.bmm(x_QLD.to(_computed(down_PRD, x_QLD)), down_QRD.mT)
-        added_TO = torch.bmm(hidden_QLR, up_QOR.mT).flatten(0, 1).index_select(0, seats.place_T)
-        return out_1TO + (self.scale * added_TO).to(out_1TO.dtype)
-
-
-def _computed(weight: Tensor, x: Tensor) -> torch.dtype:
-    return x.dtype if torch.is_autocast_enabled(x.device.type) else weight.dtype
+        hidden_QLR = torch.bmm(x_QLD, down_QRD.mT)
+        return torch.baddbmm(out_QLO, hidden_QLR, up_QOR.mT, alpha=self.scale).flatten(0, 1)[None]

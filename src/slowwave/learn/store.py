@@ -34,7 +34,7 @@ class Budget:
 
 
 class ContextStore:
-    """The contexts of one base, each encoded once. As a context manager it writes to disk what it holds at the end.
+    """The contexts of one base, each encoded once.
 
     Args:
         model: the base, with or without adapters, which are silent while it encodes.
@@ -86,10 +86,8 @@ class ContextStore:
         context = self._device.get(key) or self._host.get(key)
         return self._disk.read(key, tokens, device) if context is None and self._disk is not None else context
 
-    def __enter__(self) -> ContextStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Write to disk what is held."""
         if self._disk is not None:
             for key, context in [*self._host.items(), *self._device.items()]:
                 self._disk.write(key, context)

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.captured import Captured
-from slowwave.learn.context import encode_all
-from slowwave.learn.decision import AfterContexts, Batch, Collate, Decision, collate_after
-from slowwave.learn.freezing import header
+from slowwave.learn.compiled import NORM, compiled
+from slowwave.learn.decision import Collate, Decision
+from slowwave.learn.freezing import After, header
 from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
-from slowwave.learn.stack import Stack, seats
+from slowwave.learn.stack import Stack
 from slowwave.learn.teacher import teach
 from slowwave.learn.weights import Weights
 
@@ -104,7 +104,7 @@ def train_together(
             scales.add(weights.config.lora_alpha / weights.config.r)
             weights.release()
         stack = Stack(starts, scales)
-        with stack.acting(model):
+        with stack.acting(model), compiled(model, (NORM,)):  # an MLP's layers have other adapters each time
             _loop(model, out, stack, settings, deadline, on_step)
     return out
 
@@ -113,12 +113,12 @@ def _loop(
     model: Any, out: list[Learned], stack: Stack, settings: LearnSettings, deadline: float,
     on_step: Callable[[int, int], Any] | None,
 ) -> None:  # fmt: skip
-    pack = _Seated(model)
+    pack = After(model, frozen=True, apart=True)
     on_gpu = next(model.parameters()).device.type == "cuda"
     run = Captured(list(stack.tensors.values())).step if on_gpu else micro_step
-    plans = _plans(model, out, settings)
+    plans = _plans(model, out, settings, pack)
     watched = [replace(one, persona=p) for p, mine in enumerate(out) for one in mine.night.watch]
-    stays = teach(model, watched, settings)
+    stays = teach(model, watched, settings, pack.for_base())
     rows = [nn.Parameter(row) for row in stack.values_PE.detach()]  # the same memory, as one parameter a persona
     optimizer = torch.optim.AdamW(
         [{"params": [row]} for row in rows], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -196,30 +196,18 @@ def _of(persona: int, terms: Terms) -> Terms:
     }
 
 
-def _plans(model: Any, out: list[Learned], settings: LearnSettings) -> list[Iterator[Terms]]:
+def _plans(model: Any, out: list[Learned], settings: LearnSettings, pack: After) -> list[Iterator[Terms]]:
     """Each persona's batches, with what its anchors' teachers say: the base, and the version that it starts from."""
     kept = [[a for a in one.night.anchors if not a.from_start and settings.kl_weight] for one in out]
     rehearsed = [[a for a in one.night.anchors if a.from_start and settings.rehearsal_weight] for one in out]
-    of_base = teach(model, [a for mine in kept for a in mine], settings)  # it says the same to all
+    of_base = teach(model, [a for mine in kept for a in mine], settings, pack.for_base())  # it says the same to all
     marked = [[replace(a, persona=p) for a in mine] for p, mine in enumerate(rehearsed)]
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):
-        of_start = teach(model, [a for mine in marked for a in mine], settings, _Seated(model))
+        of_start = teach(model, [a for mine in marked for a in mine], settings, pack)
     plans = []
     for p, one in enumerate(out):
         again: list[Taught] = [(a, of_start[a]) for a in marked[p]]
         taught: list[Taught] = [(a, of_base[a]) for a in kept[p]]
         plans.append(plan(list(one.night.lessons), taught, again, settings, one.night.seed))
     return plans
-
-
-class _Seated(AfterContexts):
-    """Decisions of many personas, after contexts that the base reads."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def __call__(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
-        contexts = encode_all(self.model, [decision.frozen for decision in decisions])
-        batch = collate_after(decisions, [contexts[decision.frozen] for decision in decisions], device)
-        return replace(batch, seats=seats(batch.personas, batch.ids_1T.shape[1], device))

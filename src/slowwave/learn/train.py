@@ -23,7 +23,7 @@ from slowwave.learn.captured import Captured
 from slowwave.learn.compiled import compiled
 from slowwave.learn.context import SHORT
 from slowwave.learn.decision import AfterContexts, Collate, Decision, collate
-from slowwave.learn.freezing import header, packer
+from slowwave.learn.freezing import After, Disk, header, packer
 from slowwave.learn.loss import backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
@@ -55,6 +55,7 @@ def train(
     watch: Sequence[Decision] = (),
     deadline: float = math.inf,
     on_step: Callable[[int, int, dict[str, float]], Any] | None = None,
+    disk: Disk | None = None,
 ) -> Trained:
     """Train `lessons` in and hold `anchors` still.
 
@@ -67,6 +68,7 @@ def train(
         watch: anchors that are never trained on; the drift is read off them.
         deadline: `time.monotonic()` value after which no further step begins.
         on_step: called with (step, steps, metrics); an exception from it ends the training and passes through.
+        disk: where long contexts are kept that the base reads; None keeps them for this night.
 
     Raises:
         TrainingError: nothing to learn, or too many non-finite steps.
@@ -79,7 +81,7 @@ def train(
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
     plain, frozen = _in_one_pass(model, settings, start), _frozen(model, settings, start)
-    pack = packer(model, frozen=frozen, detached=settings.context == "detached", plain=plain)
+    pack = packer(model, frozen=frozen, detached=settings.context == "detached", plain=plain, disk=disk)
     by_base = pack if frozen else plain  # the base reads the contexts then and now, so what it read is kept
     of_base = teach(model, kept, settings, by_base)
     watch_targets = targets(model, watch, settings.teacher_top_k, settings.micro_tokens, by_base) if watch else []
@@ -109,6 +111,8 @@ def train(
     except BaseException:
         weights.release()
         raise
+    if isinstance(pack, After):
+        pack.close()
     weights.finish()
     result.seconds = time.monotonic() - began
     return result

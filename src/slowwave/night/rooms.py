@@ -6,6 +6,8 @@ at the first question, so that an empty night costs nothing.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,6 +26,7 @@ from slowwave.models.zoo import resolve
 from slowwave.records import Lesson, Scene
 
 if TYPE_CHECKING:
+    from slowwave.learn.freezing import Disk
     from slowwave.models.embed import Embedder
     from slowwave.models.engine import Engine
 
@@ -159,7 +162,7 @@ class ModelRooms:
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, self.settings.learn,
-                seed=seed, start=start, watch=taught.watch, deadline=deadline, on_step=on_step,
+                seed=seed, start=start, watch=taught.watch, deadline=deadline, on_step=on_step, disk=self._disk(),
             )  # fmt: skip
             try:
                 for fraction, folder in folders.items():
@@ -171,6 +174,20 @@ class ModelRooms:
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
             int(saved["bytes"]),
         )  # fmt: skip
+
+    def _disk(self) -> Disk | None:
+        """Where contexts are kept from night to night. What is said in them lies there in another form: a setting of 0
+        deletes it."""
+        from slowwave.learn.freezing import Disk
+
+        every, engine = self.cache / "contexts", self.engine
+        if not (size := self.settings.learn.context_disk):
+            shutil.rmtree(every, ignore_errors=True)
+            return None
+        base = f"{engine.base_hash} in {engine.model.dtype}"
+        return Disk(
+            every / hashlib.sha256(base.encode()).hexdigest()[:16], base, engine.template_hash, int(size * 2**30)
+        )
 
     def examine(
         self,

@@ -10,7 +10,7 @@ from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.context import encode, encode_all
 from slowwave.learn.decision import collate
-from slowwave.learn.freezing import packer
+from slowwave.learn.freezing import Disk, packer
 from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
 from slowwave.learn.train import train
@@ -97,6 +97,22 @@ def test_a_long_context_is_encoded_once_a_night(monkeypatch):
     assert long <= set(encoded) and len(encoded) == len(set(encoded)) < len({one.frozen for one in LESSONS + ANCHORS})
     for key, value in found.items():
         torch.testing.assert_close(value, wanted[key], rtol=0, atol=1e-5)
+
+
+def test_long_contexts_on_disk_serve_the_next_night(monkeypatch, tmp_path):
+    wished, encoded = settings("adapter", context="frozen", micro_tokens=40), []
+    monkeypatch.setattr("slowwave.learn.freezing.SHORT", 5)
+    monkeypatch.setattr(
+        "slowwave.learn.store.encode_all", lambda model, wanted: encoded.extend(wanted) or encode_all(model, wanted)
+    )
+    disk = Disk(tmp_path / "contexts", "base", "template", 1 << 20)
+    first = train(llama(), LESSONS, ANCHORS, wished, seed=3, disk=disk).weights.trainable
+    assert encoded and len(list(disk.folder.glob("*.safetensors"))) == len(encoded)
+    encoded.clear()
+    second = train(llama(), LESSONS, ANCHORS, wished, seed=3, disk=disk).weights.trainable
+    assert not encoded and equal(first, second)
+    train(llama(), LESSONS, ANCHORS, wished, seed=3, disk=replace(disk, base="other"))
+    assert encoded, "another base reads for itself"
 
 
 def test_on_two_cores_long_contexts_take_no_more_memory_than_they_may(monkeypatch):

@@ -1,6 +1,7 @@
 """Contexts are encoded once, go down the tiers and come up again to the last bit, and are never another base's."""
 
 import os
+from contextlib import closing
 
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_the_context_that_was_asked_for_stays_however_large(model):
 
 
 def test_the_next_night_finds_what_this_one_encoded(model, tmp_path):
-    with ContextStore(model, "base", "template", folder=tmp_path / "contexts") as store:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path / "contexts")) as store:
         store.get(FIRST), store.get(())
     again = ContextStore(model, "base", "template", folder=tmp_path / "contexts")
     assert same(again.get(FIRST), encode(model, FIRST)) and same(again.get(()), encode(model, ()))
@@ -99,7 +100,7 @@ def test_the_next_night_finds_what_this_one_encoded(model, tmp_path):
 
 @pytest.mark.parametrize("known_by", [("other", "template"), ("base", "other")])
 def test_another_base_or_template_has_contexts_of_its_own(model, tmp_path, known_by):
-    with ContextStore(model, "base", "template", folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path)) as store:
         store.get(FIRST)
     other = ContextStore(model, *known_by, folder=tmp_path)
     other.get(FIRST)
@@ -108,7 +109,7 @@ def test_another_base_or_template_has_contexts_of_its_own(model, tmp_path, known
 
 def test_a_file_of_another_base_is_refused_under_any_name(model, tmp_path):
     for base in ("base", "other"):
-        with ContextStore(model, base, "template", folder=tmp_path) as store:
+        with closing(ContextStore(model, base, "template", folder=tmp_path)) as store:
             store.get(FIRST)
     one, two = tmp_path.iterdir()
     os.replace(one, two)
@@ -117,7 +118,7 @@ def test_a_file_of_another_base_is_refused_under_any_name(model, tmp_path):
 
 
 def test_a_file_of_other_tokens_is_refused(model, tmp_path):
-    with ContextStore(model, "base", "template", folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path)) as store:
         store.get(FIRST)
         store.get(SECOND)
     one, two = tmp_path.iterdir()
@@ -128,17 +129,17 @@ def test_a_file_of_other_tokens_is_refused(model, tmp_path):
 
 @pytest.mark.parametrize("left", [0, 20, -100])
 def test_a_file_that_was_cut_short_is_encoded_again(model, tmp_path, left):
-    with ContextStore(model, "base", "template", folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path)) as store:
         store.get(FIRST)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:left])
-    with ContextStore(model, "base", "template", folder=tmp_path) as again:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path)) as again:
         assert same(again.get(FIRST), encode(model, FIRST)) and again.encoded == 1
     assert ContextStore(model, "base", "template", folder=tmp_path).get(FIRST) and len(on_disk(tmp_path)) == 1
 
 
 def test_the_disk_keeps_to_its_budget(model, tmp_path):
-    with ContextStore(model, "base", "template", folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", folder=tmp_path)) as store:
         store.get(FIRST)
     (file,) = tmp_path.iterdir()
     left = tmp_path / "killed.1.partial"
@@ -146,7 +147,7 @@ def test_the_disk_keeps_to_its_budget(model, tmp_path):
     for old in (file, left):
         os.utime(old, (1, 1))
     budget = Budget(device=0, host=0, disk=2 * file.stat().st_size)
-    with ContextStore(model, "base", "template", budget=budget, folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", budget=budget, folder=tmp_path)) as store:
         store.get(SECOND), store.get(THIRD)
     assert len(on_disk(tmp_path)) == 2 and not file.exists() and not left.exists()
 
@@ -157,7 +158,7 @@ def test_a_full_disk_loses_nothing_but_time(model, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("slowwave.learn.shelf.save_file", full)
-    with ContextStore(model, "base", "template", budget=Budget(device=0, host=0), folder=tmp_path) as store:
+    with closing(ContextStore(model, "base", "template", budget=Budget(device=0, host=0), folder=tmp_path)) as store:
         store.get(FIRST), store.get(SECOND)
         assert same(store.get(FIRST), encode(model, FIRST)) and store.encoded == 3
     assert on_disk(tmp_path) == []

@@ -7,8 +7,11 @@ import torch
 
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter, loss
+from slowwave.learn.context import encode_all
+from slowwave.learn.freezing import After
+from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
-from slowwave.learn.stack import seats
+from slowwave.learn.stack import seating
 from slowwave.learn.together import Night, train_together
 from slowwave.learn.train import train
 from tests.unit.learn.test_freezing import headed
@@ -62,6 +65,21 @@ def test_each_night_comes_out_as_alone(nights, ema):
             assert mine.get("drift", -1) == pytest.approx(theirs.get("drift", -1), abs=1e-4)
             assert mine["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-2)
     assert "kl_rehearsed" in together[2].metrics[0] and "kl_rehearsed" not in together[1].metrics[0]
+
+
+def test_a_long_context_is_encoded_once_for_all_personas(nights, monkeypatch):
+    wished, encoded = settings(**FROZEN), []
+    wanted = train_together(llama(), nights, wished)
+    monkeypatch.setattr("slowwave.learn.freezing.SHORT", 5)
+    monkeypatch.setattr(
+        "slowwave.learn.store.encode_all", lambda model, some: encoded.extend(some) or encode_all(model, some)
+    )
+    found = train_together(llama(), nights, wished)
+    trained = {one.frozen for night in nights for one in night.lessons if len(one.frozen) > 5}
+    assert trained <= set(encoded) and len(encoded) == len(set(encoded))
+    for one, right in zip(found, wanted, strict=True):
+        for key, value in one.values.items():
+            torch.testing.assert_close(value, right.values[key], rtol=0, atol=1e-4)
 
 
 def test_what_was_learned_is_walked_back_saved_and_served(nights, tmp_path):
@@ -120,11 +138,27 @@ def test_steps_are_told(nights):
     assert told == [(step + 1, 8) for step in range(8)]
 
 
-def test_every_token_has_a_seat_in_its_personas_row():
-    found = seats([3, 0, 3, 3, 0], 6, torch.device("cpu"))
-    assert found.personas_Q.tolist() == [0, 3]
-    assert found.tokens_QL.tolist() == [[1, 4, 0], [0, 2, 3]]
-    assert found.place_T.tolist() == [3, 0, 4, 5, 1, 0]
+def test_each_persona_has_a_row_of_its_own(nights):
+    mine = [replace(one, persona=persona) for persona in (3, 0) for one in nights[persona].lessons[:2]]
+    model = llama()
+    batch = After(model, frozen=True, apart=True)(mine[::-1], torch.device("cpu"))
+    rows = batch.ids_1T[0].unflatten(0, (2, -1)).tolist()
+    assert batch.seats.personas_Q.tolist() == [0, 3]
+    for row, persona in zip(rows, (0, 3), strict=True):
+        own = [token for one in mine if one.persona == persona for token in (*one.context[-one.header :], *one.reply)]
+        assert sorted(row) == sorted(own + [0] * (len(row) - len(own)))
+    wanted = losses(model, [(one, None) for one in mine[::-1]], torch.device("cpu"), After(model, frozen=True))
+    found = losses(
+        model, [(one, None) for one in mine[::-1]], torch.device("cpu"), After(model, frozen=True, apart=True)
+    )
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"), [([540] * 17, (18, 576)), ([540] * 64, (64, 544)), ([1], (1, 128)), ([100, 4000], (2, 4096))]
+)
+def test_rows_on_a_gpu_are_whole_blocks_and_hardly_longer(sizes, shape):
+    assert seating(sizes, torch.device("cuda")) == shape
 
 
 @pytest.mark.parametrize("changes", [{"context": "trained"}, {"optimizer": "apollo"}, {"dropout": 0.1}])

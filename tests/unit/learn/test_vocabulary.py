@@ -6,7 +6,7 @@ from torch import nn
 
 from slowwave.learn import vocabulary
 
-ROWS, WIDTH, WORDS = 150, 16, 300  # more rows than are held at a time
+ROWS, WIDTH, WORDS = 300, 16, 300  # more rows than are held at a time
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def plain(hidden_ND, head, tokens_NK):
 def graded(function, hidden_ND, head, tokens_NK):
     hidden_ND = hidden_ND.clone().requires_grad_()
     found_NK = function(hidden_ND, head, tokens_NK)
-    pull_NK = torch.linspace(-1, 2, found_NK.numel()).view_as(found_NK)
+    pull_NK = torch.linspace(-1, 2, found_NK.numel(), device=found_NK.device).view_as(found_NK)
     (found_NK * pull_NK).sum().backward()
     return found_NK.detach(), hidden_ND.grad
 
@@ -33,6 +33,19 @@ def graded(function, hidden_ND, head, tokens_NK):
 def test_values_and_gradients_are_those_of_the_plain_way(given):
     for fast, slow in zip(graded(vocabulary.log_probs, *given), graded(plain, *given), strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_logits_of_a_gpu_are_compiled(given, dtype, monkeypatch):
+    monkeypatch.setattr(vocabulary, "_BYTES", 64 * 4 * WORDS)  # so many rows at a time, and the rest
+    hidden_ND, head, tokens_NK = (one.cuda() for one in given)
+    eager = graded(vocabulary.log_probs, hidden_ND.to(dtype), head.to(dtype), tokens_NK)
+    monkeypatch.setattr(vocabulary, "_WORTH", 0)
+    fast = graded(vocabulary.log_probs, hidden_ND.to(dtype), head, tokens_NK)
+    assert vocabulary._compiled.cache_info().currsize == 1
+    for one, other in zip(fast, eager, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4 if dtype == torch.float32 else 0.02, rtol=1e-3)
 
 
 def test_in_bfloat16_under_autocast_too(given):

@@ -1,0 +1,48 @@
+"""What the room of training keeps on disk."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from slowwave.config import load_settings
+from slowwave.learn.train import Trained
+from slowwave.night.rooms import ModelRooms
+
+
+class Engine:
+    base_hash, template_hash = "b" * 64, "t" * 64
+    model = SimpleNamespace(dtype=torch.float32)
+
+    def using(self, _):
+        return nullcontext()
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """A night's training under these settings, with what it was told of the disk in place of a training."""
+    told = []
+    weights = SimpleNamespace(at=lambda fraction: None, save=lambda folder: {"bytes": 0}, release=lambda: None)
+    monkeypatch.setattr("slowwave.learn.train.train", lambda *_, disk, **__: told.append(disk) or Trained(weights))
+    monkeypatch.setattr(
+        "slowwave.night.decisions.curriculum", lambda *_: SimpleNamespace(lessons=[], anchors=[], watch=[])
+    )
+
+    def run(*wished):
+        rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
+        rooms.train([], [], start=None, folders={1.0: tmp_path}, seed=0, deadline=0.0, on_step=print)
+        return told[-1]
+
+    return run
+
+
+def test_contexts_are_kept_by_base_and_precision_and_deleted_when_no_longer_wished(trained, tmp_path, monkeypatch):
+    assert trained() is None
+    disk = trained("learn.context=frozen", "learn.context_disk=0.5")
+    assert disk.size == 1 << 29 and disk.template == "t" * 64 and disk.folder.parent == tmp_path / "cache" / "contexts"
+    monkeypatch.setattr(Engine.model, "dtype", torch.bfloat16)
+    other = trained("learn.context=frozen", "learn.context_disk=0.5")
+    assert other.base != disk.base and other.folder != disk.folder
+    disk.folder.mkdir(parents=True)
+    assert trained("learn.context=frozen") is None and not disk.folder.exists()
