@@ -9,16 +9,17 @@ a night, where LoRA's B is zero, and after some steps of exact training; after e
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import _arms
 import _long
-import night_quality
 import torch
+from _night import LESSONS
 from _quality import load
-from _table import Row, finish
+from _table import Row, arguments, finish
 from torch import Tensor
 
 from slowwave.exam.statistics import interval_over_seeds
@@ -41,7 +42,7 @@ SHORT, STEPS = 8, 20
 
 def exchanges(tokenizer: Any, seed: int, count: int) -> list[Decision]:
     """Lessons of the tuning set: the question of the exchange, and the note as what should have been said."""
-    items = [item for item in load(night_quality.HERE / "lessons" / "dev.json") if item.lesson]
+    items = [item for item in load(LESSONS / "dev.json") if item.lesson]
     chosen = items[seed * count : (seed + 1) * count]
     out = []
     for item in chosen:
@@ -86,9 +87,11 @@ def job(engine: Engine, arm: str, seed: int, smoke: bool) -> dict[str, tuple[flo
 
 def main() -> None:
     """Every way on every seed."""
-    parser = night_quality.parser_of(__doc__ or "")
+    parser = arguments(__doc__ or "")
+    cache = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser()
+    parser.add_argument("--model", type=Path, default=cache / "models" / "smollm2-135m-instruct")
     args = parser.parse_args()
-    engine = Engine.load(Path(args.model), dtype=args.dtype)
+    engine = Engine.load(args.model, dtype="float32")
     seeds = 1 if args.smoke else args.seeds
     rows = []
     for way, arm in list(WAYS.items())[: 1 if args.smoke else None]:

@@ -166,10 +166,12 @@ def micro_batches(decisions: Sequence[Decision], tokens: int, pack: Collate | No
     contexts those of like length; after contexts those of one persona and one context, whose tokens count a sixteenth,
     and once."""
     after = isinstance(pack, AfterContexts)
-    order: Callable[[int], Any] = lambda i: (decisions[i].persona, decisions[i].frozen) if after else len(decisions[i])  # noqa: E731
     out: list[list[int]] = []
     held, before = float(tokens), None  # the first decision opens the first batch
-    for i in sorted(range(len(decisions)), key=order):
+    alike: Callable[[int], Any] = (
+        (lambda i: (decisions[i].persona, decisions[i].frozen)) if after else (lambda i: len(decisions[i]))
+    )
+    for i in sorted(range(len(decisions)), key=alike):
         one = decisions[i]
         context = one.frozen if after else None
         read, own = len(one.frozen) * _READ if after else 0.0, len(one) - (len(one.frozen) if after else 0)

@@ -78,7 +78,7 @@ class Shelf:
     def _trim(self) -> None:
         """What a killed process left half written goes like any other file; another process may trim as well."""
         files = []
-        for file in self.folder.iterdir():
+        for file in self.folder.glob("*"):  # of a folder that another process deleted: nothing
             with contextlib.suppress(FileNotFoundError):
                 files.append((file.stat().st_mtime_ns, file.stat().st_size, file))
         held = sum(size for _, size, _ in files)

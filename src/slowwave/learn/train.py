@@ -22,7 +22,7 @@ from slowwave.learn.apollo import Apollo
 from slowwave.learn.captured import Captured
 from slowwave.learn.compiled import compiled
 from slowwave.learn.context import SHORT
-from slowwave.learn.decision import AfterContexts, Collate, Decision, collate
+from slowwave.learn.decision import Collate, Decision, collate
 from slowwave.learn.freezing import After, Disk, header, packer
 from slowwave.learn.loss import backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
@@ -91,7 +91,7 @@ def train(
         if start is None and frozen:
             weights.header = header([*lessons, *anchors, *watch])
         device = next(model.parameters()).device
-        long = isinstance(pack, AfterContexts) and any(len(one.frozen) > SHORT for one in [*lessons, *kept, *rehearsed])
+        long = isinstance(pack, After) and any(len(one.frozen) > SHORT for one in [*lessons, *kept, *rehearsed])
         with torch.random.fork_rng(), compiled(model) if long else nullcontext():
             torch.manual_seed(seed)  # dropout draws too
             with torch.autocast(device.type, torch.bfloat16, enabled=half(model)):  # as in the steps
@@ -108,11 +108,11 @@ def train(
                 on_step,
                 pack,
             )
+        if isinstance(pack, After):
+            pack.close()
     except BaseException:
         weights.release()
         raise
-    if isinstance(pack, After):
-        pack.close()
     weights.finish()
     result.seconds = time.monotonic() - began
     return result
@@ -138,7 +138,7 @@ def _loop(
     optimizer = _optimizer(trainable, settings, seed)
     steps = settings.steps(len(lessons))
     terms = plan(lessons, anchors, rehearsed, settings, seed)
-    captured = Captured(trainable) if isinstance(pack, AfterContexts) and device.type == "cuda" else None
+    captured = Captured(trainable) if isinstance(pack, After) and device.type == "cuda" else None
     run = captured.step if captured else micro_step
     model.train()  # dropout, where the preset has it
     try:

@@ -115,6 +115,14 @@ def test_long_contexts_on_disk_serve_the_next_night(monkeypatch, tmp_path):
     assert encoded, "another base reads for itself"
 
 
+def test_weights_are_given_back_where_contexts_cannot_be_written(monkeypatch, tmp_path):
+    model, before = llama(), tensors(llama())
+    monkeypatch.setattr("slowwave.learn.store.ContextStore.close", lambda self: (tmp_path / "gone").read_bytes())
+    with pytest.raises(FileNotFoundError):
+        train(model, LESSONS, (), settings("adapter", context="frozen"), disk=Disk(tmp_path / "c", "b", "t", 1))
+    assert untouched(model, before)
+
+
 def test_on_two_cores_long_contexts_take_no_more_memory_than_they_may(monkeypatch):
     seen = []
     monkeypatch.setattr("slowwave.learn.freezing.SHORT", 1)

@@ -191,3 +191,13 @@ def test_no_context_is_encoded_by_changed_weights():
     assert store.get(FIRST) is kept
     night.release()
     assert same(store.get(SECOND), encode(model, SECOND))
+
+
+def test_a_folder_that_another_process_deleted_costs_an_encoding_and_no_more(model, tmp_path):
+    folder = tmp_path / "contexts"
+    with closing(ContextStore(model, "base", "template", folder=folder)) as store:
+        store.get(FIRST)
+        folder.rmdir()
+    assert not folder.exists()
+    again = ContextStore(model, "base", "template", folder=folder)
+    assert same(again.get(FIRST), encode(model, FIRST)) and again.encoded == 1
