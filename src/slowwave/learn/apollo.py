@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 _MOST = 2**63 - 1
+_SMALL = {"cpu": 2**14, "cuda": 2**22}  # elements of a gradient that is copied beside its like, to launch less
 _FLOAT32 = ("exp_avg", "exp_avg_sq", "norm")
 
 
@@ -47,8 +48,9 @@ class Apollo(torch.optim.Optimizer):
             "eps": eps, "weight_decay": weight_decay, "growth": growth, "seed": seed,
         }  # fmt: skip
         super().__init__(params, defaults)
-        self._drawn: dict[Tensor, tuple[int, Tensor]] = {}
+        self._drawn: dict[tuple[int, ...], tuple[int, list[Tensor]]] = {}  # by parameters, their projections
         self._together: dict[tuple[int, ...], tuple[Tensor, ...]] = {}  # by parameters: what their states are views of
+        self._alike: dict[tuple[int, ...], list[dict[Tensor, int]]] = {}  # by what has gradients: what moves together
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -58,17 +60,24 @@ class Apollo(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         index = 0
+        alike: dict[tuple[int, ...], list[dict[Tensor, int]]] = {}
         for group in self.param_groups:
-            alike: dict[Any, dict[Tensor, int]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    alike.setdefault(self._kind(parameter), {})[parameter] = index
-                index += 1
-            for indices in alike.values():
+            moving = {p: index + place for place, p in enumerate(group["params"]) if p.grad is not None}
+            index += len(group["params"])
+            key = tuple(map(id, moving))
+            alike[key] = self._alike.get(key) or self._sorted(moving)  # what moved together before still may
+            for indices in alike[key]:
                 if group["weight_decay"]:
                     torch._foreach_mul_(list(indices), 1 - group["lr"] * group["weight_decay"])
                 self._move(indices, group)
+        self._alike = alike
         return loss
+
+    def _sorted(self, moving: dict[Tensor, int]) -> list[dict[Tensor, int]]:
+        alike: dict[Any, dict[Tensor, int]] = {}
+        for parameter, index in moving.items():
+            alike.setdefault(self._kind(parameter), {})[parameter] = index
+        return list(alike.values())
 
     def _kind(self, parameter: Tensor) -> Any:
         """What parameters have in common that move together; one that is sharded moves alone."""
@@ -76,44 +85,44 @@ class Apollo(torch.optim.Optimizer):
         return parameter.shape, parameter.dtype, parameter.device, self.state[parameter].get("step", 0), alone
 
     def _move(self, indices: dict[Tensor, int], group: dict[str, Any]) -> None:
-        """One step of B parameters of one shape. A matrix's gradient is read three times and nothing of its size is
-        written but the weights: the norm of the step comes from those of the channels. What is small is done for all
-        B at once: on a GPU it is launching that takes the time."""
+        """One step of B parameters of one shape. A large matrix's gradient is read three times and nothing of its
+        size is written but the weights: the norm of the step comes from those of the channels. What is small is done
+        for all B at once: on a GPU it is launching that takes the time."""
         parameters = list(indices)
         grads = [parameter.grad.float() for parameter in parameters if parameter.grad is not None]
         shape = grads[0].shape
         matrix = len(shape) == 2
         side = 0 if not matrix or shape[0] <= shape[1] else 1  # the shorter, along which P projects
+        if not matrix or (len(grads) > 1 and grads[0].numel() <= _SMALL.get(grads[0].device.type, 0)):
+            grads = [_stacked(grads)]
+        else:
+            grads = [grad[None] for grad in grads]
         low = grads
         if matrix and group["rank"] < shape[side]:
-            turn = self.state[parameters[0]].get("step", 0) // group["redraw"]
-            drawn = [
-                _beside(grad, self._projection(parameter, shape[side], group, indices[parameter], turn))
-                for parameter, grad in zip(parameters, grads, strict=True)
-            ]
+            drawn = self._projections(indices, shape[side], group, len(grads))
             with _fast_products():
-                low = [_summed(P @ G if side == 0 else G @ P.T) for P, G in zip(drawn, grads, strict=True)]
-        low_B = _stacked(low)
+                low = [
+                    _summed(torch.bmm(P, G) if side == 0 else torch.bmm(G, P.mT))
+                    for P, G in zip(drawn, grads, strict=True)
+                ]
+        low_B = _joined(low)
         mean_B, square_B, *last = self._moments(parameters, low_B)
         adapted_B = _adapted(low_B, mean_B, square_B, self.state[parameters[0]]["step"], group)
         if not matrix:
-            for parameter, own in zip(parameters, (group["lr"] * adapted_B).unbind(), strict=True):
-                parameter.sub_(own.to(parameter.dtype))
+            torch._foreach_sub_(parameters, (group["lr"] * adapted_B).to(parameters[0].dtype).unbind())
             return
-        over = (0, 1) if group["tensorwise"] else (side,)
-        in_B = tuple(1 + place for place in over)
+        over = (1, 2) if group["tensorwise"] else (1 + side,)
         scale = group["scale"] or max(1.0, shape[side] / group["rank"])
-        rates_B = _norm(adapted_B, in_B) / _norm(low_B, in_B).clamp_min(1e-12) * math.sqrt(scale)
-        whole = group["tensorwise"]
-        norms = torch._foreach_norm(grads) if whole else [_norm(grad, over) for grad in grads]
-        steps_B = rates_B * (_stacked(norms)[:, None, None] if whole else _stacked(norms))
+        rates_B = _norm(adapted_B, over) / _norm(low_B, over).clamp_min(1e-12) * math.sqrt(scale)
+        steps_B = rates_B * _joined([_norm(grad, over) for grad in grads])
         norm_B = torch.linalg.vector_norm(steps_B, dim=(1, 2))
         last_B = last[0]
         most_B = (group["growth"] * last_B / norm_B.clamp_min(1e-12)).clamp(max=1.0)
         within_B = torch.where(last_B > 0, most_B, 1.0)
         last_B.copy_(norm_B * within_B)
         rates_B = rates_B * within_B[:, None, None]
-        torch._foreach_addcmul_(parameters, grads, rates_B.unbind(), value=-group["lr"])
+        each = [own for grad in grads for own in grad.unbind()]
+        torch._foreach_addcmul_(parameters, each, rates_B.unbind(), value=-group["lr"])
 
     def _moments(self, parameters: list[Tensor], low_B: Tensor) -> tuple[Tensor, ...]:
         """Both moments of these, and of matrices the last norms; their states are views of them."""
@@ -129,26 +138,35 @@ class Apollo(torch.optim.Optimizer):
             for place, state in enumerate(states):
                 state |= {"step": state.get("step", 0)}
                 state |= {name: value[place] for name, value in zip(names, whole, strict=True)}
-            kept = {old: value for old, value in self._together.items() if not set(old) & set(key)}
-            self._together = {**kept, key: whole}
+            self._together = {**_apart(self._together, key), key: whole}
         for state in states:
             state["step"] += 1
         return self._together[key]
 
-    def _projection(self, parameter: Tensor, width: int, group: dict[str, Any], index: int, turn: int) -> Tensor:
-        """P [rank, width] of this turn, the same on every machine that has the seed."""
-        kept = self._drawn.get(parameter)
+    def _projections(
+        self, indices: dict[Tensor, int], width: int, group: dict[str, Any], parts: int
+    ) -> list[Tensor]:  # fmt: skip
+        """P [B, rank, width] of this turn in so many parts, the same on every machine that has the seed."""
+        key = tuple(map(id, indices))
+        first = next(iter(indices))
+        turn = self.state[first].get("step", 0) // group["redraw"]
+        kept = self._drawn.get(key)
         if kept is None or kept[0] != turn:
-            generator = torch.Generator().manual_seed((group["seed"] * 1_000_003 + index) * 1_000_003 + turn & _MOST)
-            drawn = torch.randn(group["rank"], width, generator=generator) / math.sqrt(group["rank"])
-            kept = self._drawn[parameter] = (turn, drawn.to(parameter.device))
+            drawn = [self._projection(width, group, index, turn).to(first.device) for index in indices.values()]
+            whole = [_stacked(drawn)] if parts == 1 else [one[None] for one in drawn]
+            kept = (turn, [_beside(first, one) for one in whole])
+            self._drawn = {**_apart(self._drawn, key), key: kept}
         return kept[1]
+
+    def _projection(self, width: int, group: dict[str, Any], index: int, turn: int) -> Tensor:
+        generator = torch.Generator().manual_seed((group["seed"] * 1_000_003 + index) * 1_000_003 + turn & _MOST)
+        return torch.randn(group["rank"], width, generator=generator) / math.sqrt(group["rank"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, which would cast the moments to the parameters' type."""
         super().load_state_dict(state_dict)
-        self._drawn.clear()
-        self._together.clear()
+        for kept in (self._drawn, self._together, self._alike):
+            kept.clear()
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         for index, saved in state_dict["state"].items():
             for key in _FLOAT32:
@@ -156,10 +174,15 @@ class Apollo(torch.optim.Optimizer):
                     self.state[parameters[index]][key] = saved[key].to(parameters[index].device, copy=True)
 
 
+def _apart(kept: dict[tuple[int, ...], Any], key: tuple[int, ...]) -> dict[tuple[int, ...], Any]:
+    """What is kept of other parameters than these."""
+    return {old: value for old, value in kept.items() if not set(old) & set(key)}
+
+
 def _adapted(low_B: Tensor, mean_B: Tensor, square_B: Tensor, step: int, group: dict[str, Any]) -> Tensor:
     """AdamW's step on `low_B`, from moments that take it in: torch's fused one, of weights that are zero, uphill."""
     adapted_B = torch.zeros_like(low_B)
-    before = torch.tensor(float(step - 1), device=low_B.device)
+    before = torch.full((), float(step - 1), device=low_B.device)  # filled there: a copy would wait for the card
     adamw(
         [adapted_B], [low_B], [mean_B], [square_B], [], [before], fused=True, amsgrad=False, beta1=group["betas"][0],
         beta2=group["betas"][1], lr=-1.0, weight_decay=0.0, eps=group["eps"], maximize=False,
@@ -179,9 +202,9 @@ def _fast_products() -> Iterator[None]:
         kind.fp32_precision = before
 
 
-def _beside(grad: Tensor, projection: Tensor) -> Tensor:
-    """The projection whole on every rank, where the gradient is sharded (FSDP2)."""
-    mesh = getattr(grad, "device_mesh", None)
+def _beside(parameter: Tensor, projection: Tensor) -> Tensor:
+    """The projection whole on every rank, where the parameter is sharded (FSDP2)."""
+    mesh = getattr(parameter, "device_mesh", None)
     if mesh is None:
         return projection
     from torch.distributed.tensor import DTensor, Replicate
@@ -202,6 +225,10 @@ def _summed(low: Tensor) -> Tensor:
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:
     return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _norm(x: Tensor, over: tuple[int, ...]) -> Tensor:
