@@ -121,8 +121,11 @@ class Apollo(torch.optim.Optimizer):
         within_B = torch.where(last_B > 0, most_B, 1.0)
         last_B.copy_(norm_B * within_B)
         rates_B = rates_B * within_B[:, None, None]
-        each = [own for grad in grads for own in grad.unbind()]
-        torch._foreach_addcmul_(parameters, each, rates_B.unbind(), value=-group["lr"])
+        if len(grads) == 1:
+            steps = (grads[0] * rates_B).to(parameters[0].dtype).unbind()
+            torch._foreach_add_(parameters, steps, alpha=-group["lr"])
+        else:
+            torch._foreach_addcmul_(parameters, [grad[0] for grad in grads], rates_B.unbind(), value=-group["lr"])
 
     def _moments(self, parameters: list[Tensor], low_B: Tensor) -> tuple[Tensor, ...]:
         """Both moments of these, and of matrices the last norms; their states are views of them."""

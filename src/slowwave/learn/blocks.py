@@ -1,8 +1,8 @@
 """Attention after contexts on a GPU: block-sparse, by FlexAttention.
 
 A reply's tokens see their context and, causally, themselves. The two are attended to apart and put together by their
-log-sum-exps: exact, as in FlashAttention's own blocks (Dao et al., 2022, arXiv 2205.14135, section 3.1). `packing.py`
-is the same for the CPU, with a mask.
+log-sum-exps: exact, as in FlashAttention's own blocks (Dao et al., 2022, arXiv 2205.14135, section 3.1). `rows.py` is
+the same for a CPU, and for short contexts, with a mask.
 
 Tokens and keys are padded to a size of which there are few, so that one compiled kernel, and one captured step
 (`captured.py`), serve many micro-batches. A padded token sees itself and the first key; nothing sees a padded key.
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from slowwave.learn.context import Context, joined, sent
+from slowwave.learn.context import Context, Following, joined, padded, places, sent
 
 BLOCK = 128  # tokens by keys that a kernel skips or takes as one
 _KINDS = 64  # of attention that a process may compile
@@ -56,6 +56,12 @@ class Blocks:
         """T, padding included."""
         return len(self.own.first_T)
 
+    def tensors(self) -> list[Tensor]:
+        """Everything that attention reads beside the tokens' own, in a fixed order."""
+        spans = [self.own] if self.past is None else [self.own, self.past]
+        lists = [tensor for span in spans for tensor in span.tensors()]
+        return [*lists, *(tensor for pair in self.before for tensor in pair)]
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None) -> Tensor:
         """[1, H, T, D] and [1, G, T, D] -> [1, T, H, D]."""
         options = {"scale": scale, "enable_gqa": True, "return_lse": True}
@@ -67,51 +73,39 @@ class Blocks:
         return out.transpose(1, 2)
 
 
-def padded(count: int) -> int:
-    """The size that so many tokens are padded to: at most an eighth more, or 128."""
-    step = max(BLOCK, 1 << max(0, count.bit_length() - 4))
-    return -(-count // step) * step
-
-
 def blocks(
-    contexts: Sequence[Context],
-    sequences: Sequence[tuple[int, int, int]],
-    device: torch.device,
-    size: int | None = None,
+    contexts: Sequence[Context], sequences: Sequence[Following], device: torch.device, size: int | None = None
 ) -> Blocks:
-    """Sequences that follow contexts, padded to `size` tokens: as `packing.pack_after`, whose `sequences` these are."""
-    length_R = torch.tensor([length for *_, length in sequences])
-    count = int(length_R.sum())
-    place_T = torch.arange(size or padded(count))
+    """Sequences after contexts, among `size` tokens."""
+    token_N, which_N = places(sequences)
+    place_T = torch.arange(size or padded(int(token_N.max()) + 1))
     begin_T = place_T.clone()  # a padded token sees itself
-    begin_T[:count] = (length_R.cumsum(0) - length_R).repeat_interleave(length_R)
+    owner_X, seen_X, begin_X, _ = torch.tensor(sequences).T
+    begin_T[token_N] = begin_X[which_N]
     own = _span(begin_T, place_T + 1, len(place_T), device)
     if not any(one.tokens for one in contexts):
         return Blocks(own, None, ())
     before = joined(contexts, padded)
     first_T, end_T = torch.zeros_like(place_T), torch.ones_like(place_T)  # and the first key
-    first_T[:count] = torch.tensor([before.starts[row] for row, *_ in sequences]).repeat_interleave(length_R)
-    end_T[:count] = torch.tensor([before.starts[row] + seen for row, seen, _ in sequences]).repeat_interleave(length_R)
+    start_X = torch.tensor(before.starts)[owner_X]
+    first_T[token_N], end_T[token_N] = start_X[which_N], (start_X + seen_X)[which_N]
     return Blocks(own, _span(first_T, end_T, before.layers[0][0].shape[2], device), before.layers)
 
 
 def _span(first_T: Tensor, end_T: Tensor, keys: int, device: torch.device) -> Span:
-    start_K = torch.arange(0, keys, BLOCK)
+    first_T, end_T = sent(first_T, device), sent(end_T, device)
+    start_K = torch.arange(0, keys, BLOCK, device=device)
     some_TK = (first_T[:, None] < start_K + BLOCK) & (end_T[:, None] > start_K)
     whole_TK = (first_T[:, None] <= start_K) & (end_T[:, None] >= start_K + BLOCK)
     some_QK, whole_QK = some_TK.unflatten(0, (-1, BLOCK)).any(1), whole_TK.unflatten(0, (-1, BLOCK)).all(1)
     some_QK &= ~whole_QK
-    first_T, end_T = sent(first_T, device), sent(end_T, device)
 
     def sees(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return (key >= first_T[query]) & (key < end_T[query])
 
-    some, whole, some_back, whole_back = (
-        tuple(sent(one, device) for one in _listed(chosen)) for chosen in (some_QK, whole_QK, some_QK.T, whole_QK.T)
-    )
+    lists = (tensor for chosen in (some_QK, whole_QK, some_QK.T, whole_QK.T) for tensor in _listed(chosen))
     mask: Any = BlockMask
-    size = (BLOCK, BLOCK)
-    listed = mask((len(first_T), keys), *some, *whole, *some_back, *whole_back, BLOCK_SIZE=size, mask_mod=sees)
+    listed = mask((len(first_T), keys), *lists, BLOCK_SIZE=(BLOCK, BLOCK), mask_mod=sees)
     return Span(first_T, end_T, listed)
 
 

@@ -14,8 +14,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from slowwave.learn.blocks import Blocks, padded
+from slowwave.learn.blocks import Blocks
+from slowwave.learn.context import padded
 from slowwave.learn.loss import Work, micro_step
+from slowwave.learn.rows import Rows
 
 _BYTES = 8 << 30  # of what all captured steps read; sizes that come after take the plain way
 _DECISIONS = 16  # losses of a micro-batch are padded to a multiple
@@ -65,7 +67,7 @@ class Captured:
         return kept.loss_B[: work.count].clone()
 
     def _capture(self, model: nn.Module, work: Work, weight_B: Tensor) -> _Replay:
-        packing = cast("Blocks", work.batch.packing)
+        packing = cast("Rows | Blocks", work.batch.packing)
         before = [(keys.clone(), values.clone()) for keys, values in packing.before]  # a context may be kept elsewhere
         own = replace(work, batch=replace(work.batch, packing=replace(packing, before=before)))
         held = [grad.clone() for grad in self._grads]
@@ -122,12 +124,10 @@ def _longer(tensor: Tensor, size: int, value: float = 0.0) -> Tensor:
 
 def _tensors(work: Work) -> list[Tensor]:
     """Everything that the step reads, in a fixed order."""
-    batch, packing = work.batch, cast("Blocks", work.batch.packing)
-    spans = [packing.own] if packing.past is None else [packing.own, packing.past]
+    batch, packing = work.batch, cast("Rows | Blocks", work.batch.packing)
     taught = [] if work.tokens_AK is None or work.logp_AK is None else [work.tokens_AK, work.logp_AK]
     seats = [] if batch.seats is None else [batch.seats.personas_Q]
     return [
         batch.ids_1T, batch.positions_1T, batch.rows_N, batch.places_N, batch.targets_N, work.owner_N, work.share_N,
-        *taught, *seats, *(tensor for span in spans for tensor in span.tensors()),
-        *(tensor for pair in packing.before for tensor in pair),
+        *taught, *seats, *packing.tensors(),
     ]  # fmt: skip

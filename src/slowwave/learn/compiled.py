@@ -8,30 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._functorch import config
 
 _DEVICE = "cuda"
-NORM, MLP = "RMSNorm", "MLP"  # how transformers ends the names of their classes, whatever the model
+_NORM, _MLP = "RMSNorm", "MLP"  # how transformers ends the names of their classes, whatever the model
 _KEPT = 0.5  # of the memory that a compiled part would keep for its backward pass
 
 
 @contextmanager
-def compiled(model: nn.Module, kinds: tuple[str, ...] = (NORM, MLP)) -> Iterator[None]:
-    """Inside the block a model on a GPU computes its parts of these kinds so; on a CPU nothing changes."""
-    parts = [one for one in model.modules() if type(one).__name__.endswith(kinds)]
-    if next(model.parameters()).device.type != _DEVICE:
-        parts = []
+def compiled(model: nn.Module, *, products: bool = True) -> Iterator[None]:
+    """Inside the block a model on a GPU computes these parts so; on a CPU nothing changes.
+
+    Args:
+        products: those of an MLP with the rest of it. Without them only what lies between: its layers may be anything.
+    """
+    on_gpu = next(model.parameters()).device.type == _DEVICE
+    parts = [one for one in model.modules() if type(one).__name__.endswith((_NORM, _MLP))] if on_gpu else []
+    gate: Any = torch.compile(_gated, dynamic=True) if on_gpu else None
     for part in parts:
-        part.forward = _frugal(torch.compile(part.forward, dynamic=True))
+        if products or type(part).__name__.endswith(_NORM):
+            part.forward = _frugal(torch.compile(part.forward, dynamic=True))
+        else:
+            part.forward = partial(_mlp, part, gate)
     try:
         yield
     finally:
         for part in parts:
             del part.forward
+
+
+def _mlp(part: Any, gate: Callable[..., Tensor], x: Tensor) -> Tensor:
+    out: Tensor = part.down_proj(gate(part.act_fn, part.gate_proj(x), part.up_proj(x)))
+    return out
+
+
+def _gated(act: Callable[[Tensor], Tensor], gate: Tensor, up: Tensor) -> Tensor:
+    return act(gate) * up
 
 
 def _frugal(forward: Callable[..., Any]) -> Callable[..., Any]:

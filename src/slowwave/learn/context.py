@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
 
 from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
@@ -88,8 +87,8 @@ def _encode_batch(model: Any, contexts: Sequence[tuple[int, ...]], shared: int) 
         first = sent(torch.tensor([contexts[0][:shared]]), device)
         model.model(input_ids=first, **kv.passed(model.model, cache))
         cache.batch_repeat_interleave(len(contexts))
-    rows = [torch.tensor(tokens[shared:]) for tokens in contexts]
-    ids_BC = sent(pad_sequence(rows, batch_first=True), device)
+    longest = max(map(len, contexts))
+    ids_BC = sent(torch.tensor([[*tokens[shared:], *[0] * (longest - len(tokens))] for tokens in contexts]), device)
     with sdpa_kernel(_KERNELS, set_priority=True):
         model.model(input_ids=ids_BC, **kv.passed(model.model, cache))  # no token sees the padding after it
     layers = _whole([(layer.keys, layer.values) for layer in cache.layers], shared + ids_BC.shape[1])
@@ -116,6 +115,29 @@ class _Row(Context):
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor of the host on `device`, without waiting for what the device is doing."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class Following(NamedTuple):
+    """A sequence of `length` tokens, the first of which is the batch's token `first`, and how many it sees of a
+    context, which is one of several."""
+
+    context: int
+    seen: int
+    first: int
+    length: int
+
+
+def places(sequences: Sequence[Following]) -> tuple[Tensor, Tensor]:
+    """Of the N tokens of all sequences, one after the other: which of the batch's it is, and whose."""
+    first_X, length_X = torch.tensor([(one.first, one.length) for one in sequences]).T
+    which_N = torch.arange(len(sequences)).repeat_interleave(length_X)
+    return torch.arange(len(which_N)) + (first_X - length_X.cumsum(0) + length_X)[which_N], which_N
+
+
+def padded(count: int, least: int = 128) -> int:
+    """The size that so many are padded to, of which there are few: at most an eighth more, or `least`."""
+    step = max(least, 1 << max(0, count.bit_length() - 4))
+    return -(-count // step) * step
 
 
 @dataclass(frozen=True)
@@ -150,6 +172,34 @@ def joined(contexts: Sequence[Context], room: Callable[[int], int] = lambda held
         places = [tensor[:, :, start : start + len(context.tokens)] for tensor in whole]
         torch._foreach_copy_(places, [tensor for pair in context.layers for tensor in pair])
     return Joined(out, starts)
+
+
+@torch.no_grad()
+def beside(contexts: Sequence[Context], count: int, room: int) -> Sequence[tuple[Tensor, Tensor]]:
+    """Contexts in `count` rows with room for so many tokens each, by layer [R, G, C, D]; a single one that fills its
+    room is not copied."""
+    if len(contexts) == count == 1 and len(contexts[0].tokens) == room:
+        return contexts[0].layers
+    held = [context for context in contexts if isinstance(context, _Row)]
+    if len(held) == len(contexts) and all(row.beside is held[0].beside for row in held):
+        lie = held[0].beside  # each row as it lies, with the padding behind it
+        if (
+            [row.row for row in held] == list(range(count))
+            and lie[0][0].shape[0] == count
+            and lie[0][0].shape[2] == room
+        ):
+            return lie
+        wanted = [row.row for row in held] + [0] * (count - len(held))
+        which_R = sent(torch.tensor(wanted), lie[0][0].device)
+        at = lambda tensor: pad(tensor[:, :, :room].index_select(0, which_R), (0, 0, 0, max(0, room - tensor.shape[2])))  # noqa: E731
+        return [(at(keys), at(values)) for keys, values in lie]
+    wide = lambda tensor: tensor.new_zeros(count, tensor.shape[1], room, tensor.shape[3])  # noqa: E731
+    out = [(wide(keys), wide(values)) for keys, values in contexts[0].layers]
+    whole = [tensor for pair in out for tensor in pair]
+    for row, context in enumerate(contexts):
+        own = [tensor[row, None, :, : len(context.tokens)] for tensor in whole]
+        torch._foreach_copy_(own, [tensor for pair in context.layers for tensor in pair])
+    return out
 
 
 def _wide(tensor: Tensor, room: int) -> Tensor:

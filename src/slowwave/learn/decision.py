@@ -15,9 +15,10 @@ from torch import Tensor
 from slowwave.errors import TrainingError
 from slowwave.learn import cache as kv
 from slowwave.learn.blocks import Blocks, blocks
-from slowwave.learn.context import Context, sent
+from slowwave.learn.context import Context, Following, sent
 from slowwave.learn.layers import Read, above
-from slowwave.learn.packing import Packing, pack, pack_after, packed_attention
+from slowwave.learn.packing import Packing, pack, packed_attention
+from slowwave.learn.rows import Rows, fits, rows
 from slowwave.learn.stack import Seats, seated, seating
 
 _READ = 1 / 16  # what a token of a context that is encoded apart counts: it is read without a gradient
@@ -59,7 +60,7 @@ class Batch:
 
     ids_1T: Tensor
     positions_1T: Tensor  # of each token in its own decision
-    packing: Packing | Blocks
+    packing: Packing | Rows | Blocks
     rows_N: Tensor  # which decision a reply token belongs to
     places_N: Tensor  # the token of T whose hidden state predicts it
     targets_N: Tensor
@@ -117,37 +118,31 @@ def collate_after(
     order = sorted(range(len(decisions)), key=lambda row: (decisions[row].persona, owners[row]))
     groups = [list(rows) for _, rows in groupby(order, lambda row: decisions[row].persona)] if apart else [order]
     sizes = [sum(len(decisions[row]) - len(decisions[row].frozen) for row in group) for group in groups]
-    rows, length = seating(sizes, device) if apart else (0, 0)
-    sequences: list[tuple[int, int, int]] = []
+    seats, length = seating(sizes, device) if apart else (0, 0)
+    sequences: list[Following] = []
     ids: list[int] = []
     positions: list[int] = []
     first = [0] * len(decisions)  # the token that predicts the reply's first
-
-    def fill(end: int) -> None:
-        empty = max(0, end - len(ids))
-        sequences.extend([(0, 1, empty)] if empty else [])  # sees the first key, as padding does; nothing sees it
-        ids.extend([0] * empty)
-        positions.extend([0] * empty)
-
     for place, group in enumerate(groups):
+        fill = place * length - len(ids)
+        ids += [0] * fill
+        positions += [0] * fill
         for row in group:
             decision, frozen = decisions[row], decisions[row].frozen
             if contexts[row].tokens[: len(frozen)] != frozen:
                 raise TrainingError("A decision does not begin as the context that was encoded for it.")
             own = (*decision.context[len(frozen) :], *decision.reply)
+            sequences.append(Following(owners[row], len(frozen), len(ids), len(own)))
             first[row] = len(ids) + len(own) - 1 - len(decision.reply)
-            sequences.append((owners[row], len(frozen), len(own)))
             ids += own
             positions += range(len(frozen), len(decision))
-        fill((place + 1) * length)
-    fill(rows * length)
-    packing: Packing | Blocks
-    if device.type == "cuda":
-        packing = blocks(distinct, sequences, device, size=rows * length or None)
+    on_gpu, size = device.type == "cuda", seats * length or None
+    packing: Rows | Blocks
+    if on_gpu and not fits(distinct, sequences):
+        packing = blocks(distinct, sequences, device, size)
     else:
-        packing = pack_after(distinct, sequences, device)
-    if isinstance(packing, Blocks):
-        ids, positions = (one + [0] * (packing.tokens - len(ids)) for one in (ids, positions))
+        packing = rows(distinct, sequences, device, size, few=on_gpu)
+    ids, positions = (one + [0] * (packing.tokens - len(ids)) for one in (ids, positions))
     to = lambda values: sent(torch.tensor(values), device)  # noqa: E731
     whose = [decisions[group[0]].persona for group in groups]
     return Batch(
@@ -157,7 +152,7 @@ def collate_after(
         to([row for row, decision in enumerate(decisions) for _ in decision.reply]),
         to([first[row] + i for row, decision in enumerate(decisions) for i in range(len(decision.reply))]),
         to([token for decision in decisions for token in decision.reply]),
-        Seats(to(whose + whose[:1] * (rows - len(whose)))) if apart else None,
+        Seats(to(whose + whose[:1] * (seats - len(whose)))) if apart else None,
     )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from slowwave.errors import TrainingError
 from slowwave.learn import adapter
-from slowwave.learn.context import SHORT, encode_all
+from slowwave.learn.context import SHORT, Context, encode_all
 from slowwave.learn.decision import AfterContexts, Batch, Collate, Decision, collate, collate_after
 from slowwave.learn.store import Budget, ContextStore
 
@@ -66,8 +66,10 @@ class After(AfterContexts):
     def __call__(self, decisions: Sequence[Decision], device: torch.device) -> Batch:
         wanted = {decision.frozen for decision in decisions}
         kept = {tokens for tokens in wanted if self.store and len(tokens) > SHORT}
-        with adapter.silent(self.model) if self.frozen else nullcontext():
-            contexts = encode_all(self.model, [one.frozen for one in decisions if one.frozen not in kept])
+        contexts: dict[tuple[int, ...], Context] = {}
+        if len(wanted) > len(kept):
+            with adapter.silent(self.model) if self.frozen else nullcontext():
+                contexts = encode_all(self.model, [one.frozen for one in decisions if one.frozen not in kept])
         if self.store:
             contexts |= self.store.get_all(sorted(kept))
         found = [contexts[decision.frozen] for decision in decisions]

@@ -7,7 +7,7 @@ own, filled up to the longest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -94,25 +94,61 @@ class Stack:
     @contextmanager
     def acting(self, model: nn.Module) -> Iterator[None]:
         """Inside the block every layer of `model` that has adapters here adds its tokens' own."""
-        handles = []
-        for path, layer in model.named_modules():
-            names = [key for key in self.tensors if key.startswith(f"{path}.lora_A.")]
-            if names:
-                down = self.tensors[names[0]]
-                up = self.tensors[names[0].replace(".lora_A.", ".lora_B.")]
-                handles.append(layer.register_forward_hook(partial(self._add, down, up)))
+        before: list[tuple[Any, Any]] = []
         try:
+            for path, layer in model.named_modules():
+                names = [key for key in self.tensors if key.startswith(f"{path}.lora_A.")]
+                if names:
+                    linear = getattr(layer, "base_layer", layer)  # an adapter that was taken out leaves its layer
+                    if not isinstance(linear, nn.Linear):
+                        raise TrainingError(f"{path} is no linear layer.", "Teach these personas apart.")
+                    down = self.tensors[names[0]]
+                    up = self.tensors[names[0].replace(".lora_A.", ".lora_B.")]
+                    before.append((layer, vars(layer).get("forward")))
+                    vars(layer)["forward"] = partial(self._forward, layer.forward, linear, down, up)
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            for layer, forward in before:
+                del layer.forward
+                if forward is not None:
+                    layer.forward = forward
 
-    def _add(self, down_PRD: Tensor, up_POR: Tensor, _: Any, args: tuple[Tensor, ...], out_1TO: Tensor) -> Tensor:
+    def _forward(
+        self, base: Callable[[Tensor], Tensor], layer: Any, down_PRD: Tensor, up_POR: Tensor, x: Tensor
+    ) -> Tensor:
         seats = _SEATED.get()
         if seats is None:
-            return out_1TO
-        x_QLD, out_QLO = (tensor[0].unflatten(0, (len(seats.personas_Q), -1)) for tensor in (args[0], out_1TO))
-        # under autocast both products are in bfloat16, as those of a single adapter are
-        down_QRD, up_QOR = down_PRD.index_select(0, seats.personas_Q), up_POR.index_select(0, seats.personas_Q)
-        hidden_QLR = torch.bmm(x_QLD, down_QRD.mT)
-        return torch.baddbmm(out_QLO, hidden_QLR, up_QOR.mT, alpha=self.scale).flatten(0, 1)[None]
+            return base(x)
+        x_QLD = x[0].unflatten(0, (len(seats.personas_Q), -1))
+        on = x.device.type
+        dtype = torch.get_autocast_dtype(on) if torch.is_autocast_enabled(on) else x.dtype
+        of = lambda tensor: None if tensor is None else tensor.to(dtype)  # noqa: E731
+        own = (tensor.index_select(0, seats.personas_Q).to(dtype) for tensor in (down_PRD, up_POR))
+        out_QLO: Tensor = _Added.apply(of(x_QLD), of(layer.weight), of(layer.bias), *own, self.scale)
+        return out_QLO.flatten(0, 1)[None]
+
+
+class _Added(torch.autograd.Function):
+    """x W' + b + scale x A' B' of rows that have each their A and B, written once, as is the gradient of x; W and b are
+    nobody's to train."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_QLD: Tensor, weight_OD: Tensor, bias_O: Tensor | None, down_QRD: Tensor, up_QOR: Tensor,
+        scale: float,
+    ) -> Tensor:  # fmt: skip
+        """[Q, L, D] -> [Q, L, O]."""
+        with torch.autocast(x_QLD.device.type, enabled=False):
+            hidden_QLR = torch.bmm(x_QLD, down_QRD.mT)
+            ctx.save_for_backward(x_QLD, weight_OD, down_QRD, up_QOR, hidden_QLR)
+            ctx.scale = scale
+            return nn.functional.linear(x_QLD, weight_OD, bias_O).baddbmm_(hidden_QLR, up_QOR.mT, alpha=scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """[Q, L, O] -> that of x, A and B."""
+        x_QLD, weight_OD, down_QRD, up_QOR, hidden_QLR = ctx.saved_tensors
+        grad_QLO = grads[0].contiguous()
+        back_QLR = torch.bmm(grad_QLO, up_QOR) * ctx.scale
+        grad_QLD = (grad_QLO @ weight_OD).baddbmm_(back_QLR, down_QRD)
+        return grad_QLD, None, None, back_QLR.mT @ x_QLD, (grad_QLO.mT @ hidden_QLR) * ctx.scale, None

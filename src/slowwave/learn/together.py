@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
 from slowwave.learn.captured import Captured
-from slowwave.learn.compiled import NORM, compiled
+from slowwave.learn.compiled import compiled
 from slowwave.learn.decision import Collate, Decision
 from slowwave.learn.freezing import After, header
 from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
@@ -104,7 +104,7 @@ def train_together(
             scales.add(weights.config.lora_alpha / weights.config.r)
             weights.release()
         stack = Stack(starts, scales)
-        with stack.acting(model), compiled(model, (NORM,)):  # an MLP's layers have other adapters each time
+        with stack.acting(model), compiled(model, products=False):  # they have other adapters each time
             _loop(model, out, stack, settings, deadline, on_step)
     return out
 

@@ -3,15 +3,17 @@
 Without a GPU the kernel is written out densely and a graph is a call; all else is as it is there.
 """
 
+from functools import partial
+
 import pytest
 import torch
 
 from slowwave.learn import blocks as flex
 from slowwave.learn.captured import Captured
-from slowwave.learn.context import Context, encode_all, joined
+from slowwave.learn.context import Context, Following, beside, encode, encode_all, joined, padded
 from slowwave.learn.decision import collate_after
 from slowwave.learn.loss import micro_step, prepare
-from slowwave.learn.packing import pack_after
+from slowwave.learn.rows import fused, rows, written_out
 from slowwave.learn.teacher import targets
 from slowwave.learn.train import train
 from tests.unit.learn.test_context import SET, contexts_of, flat, lora, of
@@ -49,9 +51,9 @@ def kernels(monkeypatch):
 
 
 def way(monkeypatch, kind):
-    """Packs as a GPU does, or with a CPU's mask."""
-    for name in ("blocks", "pack_after"):
-        monkeypatch.setattr(f"slowwave.learn.decision.{name}", lambda *args, size=None: kind(*args))
+    """Packs after contexts in this way, whatever the device and the sizes."""
+    for name in ("blocks", "rows"):
+        monkeypatch.setattr(f"slowwave.learn.decision.{name}", lambda *args, few=False: kind(*args))
 
 
 def trained():
@@ -97,15 +99,17 @@ def taken(monkeypatch, kind, captured):
 
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("captured", [False, True])
-def test_blocks_padded_and_captured_are_the_mask(captured, monkeypatch):
-    wanted_losses, wanted, _ = taken(monkeypatch, pack_after, False)
-    losses, grads, run = taken(monkeypatch, flex.blocks, captured)
+@pytest.mark.parametrize("kind", [flex.blocks, partial(rows, few=True)])
+def test_what_is_padded_and_captured_is_the_mask(kind, captured, monkeypatch):
+    wanted_losses, wanted, _ = taken(monkeypatch, rows, False)
+    losses, grads, run = taken(monkeypatch, kind, captured)
     for found, right in zip(losses, wanted_losses, strict=True):
         torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-5)
     for grad, right in zip(grads, wanted, strict=True):
         assert float((grad - right).norm() / right.norm()) < 1e-4
     if run:
-        assert len(run._kept) == len(STEPS) - 1 and all(run._kept.values())  # two of STEPS went through one graph
+        shared = kind is flex.blocks  # two of STEPS went through one graph
+        assert len(run._kept) == len(STEPS) - shared and all(run._kept.values())
 
 
 @pytest.mark.usefixtures("kernels")
@@ -156,7 +160,7 @@ def test_a_night_on_a_gpu_is_one_on_a_cpu(long):
     ("count", "size"), [(1, 128), (128, 128), (129, 256), (1024, 1024), (1025, 1152), (2049, 2304), (10_240, 10_240)]
 )
 def test_sizes_are_few_and_at_most_an_eighth_more(count, size):
-    assert flex.padded(count) == size
+    assert padded(count) == size
 
 
 def test_a_kernel_visits_only_blocks_in_which_something_is_seen():
@@ -164,7 +168,11 @@ def test_a_kernel_visits_only_blocks_in_which_something_is_seen():
     context = Context(tuple(range(300)), ((torch.zeros(1, 2, 300, 16),) * 2,))
     other = Context(tuple(range(500)), ((torch.zeros(1, 2, 500, 16),) * 2,))
     lengths = torch.randint(1, 90, (9,), generator=draw).tolist()
-    sequences = [(int(row > 4), [300, 500][row > 4] - 7 * row, length) for row, length in enumerate(lengths)]
+    firsts = [sum(lengths[:row]) for row in range(9)]
+    sequences = [
+        Following(int(row > 4), [300, 500][row > 4] - 7 * row, first, length)
+        for row, (first, length) in enumerate(zip(firsts, lengths, strict=True))
+    ]
     made = flex.blocks([context, other], sequences, torch.device("cpu"))
     assert (made.tokens, made.before[0][0].shape[2]) == (640, 896)
     for span, keys in ((made.own, 640), (made.past, 896)):
@@ -190,10 +198,49 @@ def test_contexts_are_joined_with_room_behind_them():
 def test_contexts_that_were_encoded_side_by_side_are_joined_as_they_lie(lengths):
     made = encode_all(llama(), [tuple(range(3, 3 + length)) for length in lengths])
     wanted = [made[tuple(range(3, 3 + length))] for length in (lengths[2], lengths[1], lengths[0])]
-    found = joined(wanted, flex.padded)
+    found = joined(wanted, padded)
     assert found.starts == ([18, 9, 0] if lengths[2] == 8 else [0, 1, 10])
     for layer, (keys, values) in enumerate(found.layers):
         assert keys.shape == values.shape == (1, 2, 128, 8)
         for start, context in zip(found.starts, wanted, strict=True):
             assert torch.equal(keys[:, :, start : start + len(context.tokens)], context.layers[layer][0])
             assert torch.equal(values[:, :, start : start + len(context.tokens)], context.layers[layer][1])
+
+
+@pytest.mark.parametrize("lengths", [(7, 9, 8), (2, 9, 1)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0)])
+@pytest.mark.parametrize(("count", "room"), [(3, 9), (4, 16)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_contexts_lie_beside_each_other_with_room(lengths, order, count, room, apart):
+    model, rows_of = llama(), [tuple(range(3, 3 + length)) for length in lengths]
+    made = {one: encode(model, one) for one in rows_of} if apart else encode_all(model, rows_of)
+    wanted = [made[rows_of[place]] for place in order]
+    for layer, (keys, values) in enumerate(beside(wanted, count, room)):
+        assert keys.shape == values.shape == (count, 2, room, 8)
+        for row, context in enumerate(wanted):
+            own = slice(0, len(context.tokens))
+            assert torch.equal(keys[row, None, :, own], context.layers[layer][0])
+            assert torch.equal(values[row, None, :, own], context.layers[layer][1])
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_gpus_attention_in_rows_is_the_one_written_out(filled):
+    """Grouped heads, contexts of several lengths, rows with empty places: values, and gradients of what counts."""
+    device, draw = torch.device("cpu"), torch.Generator().manual_seed(0)
+    contexts = [Context(tuple(range(size)), ((torch.randn(1, 2, size, 8, generator=draw),) * 2,)) for size in (5, 0, 9)]
+    spans = [Following(0, 4, 0, 6), Following(2, 9, 6, 3), Following(1, 0, 12, 5), Following(0, 5, 17, 2)]
+    tensors = [torch.randn(1, heads, 24 if filled else 19, 8, generator=draw) for heads in (4, 2, 2)]
+    found = []
+    for few, attention in ((False, written_out), (True, fused)):
+        packed = rows(contexts, spans, device, tensors[0].shape[2], few=few)
+        own = [tensor.clone().requires_grad_() for tensor in tensors]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("slowwave.learn.rows.written_out", attention)
+            out = packed.attend(0, *own, None)[0]
+        real = [token for one in spans for token in range(one.first, one.first + one.length)]
+        (out[real] * torch.arange(8)).sum().backward()
+        found.append([out[real], *(tensor.grad for tensor in own)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    nobody = [token for token in range(tensors[0].shape[2]) if token not in real]
+    assert nobody and not any(grad[:, :, nobody].any() for grad in found[1][1:])

@@ -15,11 +15,14 @@ def test_a_cpu_computes_as_ever():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_norms_and_mlps_are_compiled_and_are_themselves_again(monkeypatch, fails):
+@pytest.mark.parametrize(("products", "mlp"), [(True, "LlamaMLP"), (False, "gate")])
+def test_norms_and_mlps_are_compiled_and_are_themselves_again(monkeypatch, fails, products, mlp):
     model, ran = llama(), []
 
     def compile_(forward, *, dynamic):
         assert dynamic
+        if not hasattr(forward, "__self__"):  # what lies between an MLP's products
+            return lambda *args: ran.append("gate") or forward(*args)
         name = type(forward.__self__).__name__
         return lambda *args: ran.append(name) or forward(*args)
 
@@ -27,12 +30,12 @@ def test_norms_and_mlps_are_compiled_and_are_themselves_again(monkeypatch, fails
     monkeypatch.setattr(module, "_DEVICE", "cpu")
     wanted = answer(model)
     try:
-        with compiled(model):
+        with compiled(model, products=products):
             found = answer(model)
             if fails:
                 raise KeyError
     except KeyError:
         pass
     assert torch.equal(found, wanted)
-    assert ran == [*["LlamaRMSNorm", "LlamaRMSNorm", "LlamaMLP"] * 2, "LlamaRMSNorm"]
+    assert ran == [*["LlamaRMSNorm", "LlamaRMSNorm", mlp] * 2, "LlamaRMSNorm"]
     assert not any("forward" in vars(one) for one in model.modules())
