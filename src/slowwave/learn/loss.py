@@ -47,10 +47,16 @@ def backward(
 
 def micro_step(model: nn.Module, work: Work, weight_B: Tensor) -> Tensor:
     """Losses [B] of a micro-batch; their weighted sum's gradients are added to the parameters'."""
+    loss_B, total = weighted(model, work, weight_B)
+    total.backward()
+    return loss_B.detach()
+
+
+def weighted(model: nn.Module, work: Work, weight_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses [B] of a micro-batch and their weighted sum, in the precision of a step."""
     with torch.autocast(work.owner_N.device.type, torch.bfloat16, enabled=half(model)):
         loss_B = computed(model, work)
-    (loss_B * weight_B).sum().backward()
-    return loss_B.detach()
+    return loss_B, (loss_B * weight_B).sum()
 
 
 @dataclass(frozen=True)

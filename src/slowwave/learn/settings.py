@@ -45,6 +45,7 @@ class LearnSettings:
     drift_every: int = 10  # steps between two looks at the drift
     max_skipped: int = 5  # steps with a non-finite loss or gradient before training gives up
     micro_tokens: int = 2048  # tokens in one forward and backward, or one decision: bounds the memory
+    release_gradients: bool = False  # each is freed once applied; a step is one pass forward and two backward
 
     def steps(self, lessons: int) -> int:
         """Steps of a night that has so many lesson scenes."""

@@ -84,10 +84,10 @@ def train_together(
             without one header, or adapters of different shapes. A night with too many non-finite steps, or that drifts
             beyond its bound, ends by itself.
     """
-    if settings.context != "frozen" or settings.optimizer != "adamw" or settings.dropout:
+    if settings.context != "frozen" or settings.optimizer != "adamw" or settings.dropout or settings.release_gradients:
         raise SettingsError(
-            "Personas train together after frozen contexts, with AdamW and without dropout.",
-            "Set learn.context to frozen, learn.optimizer to adamw and learn.dropout to 0.",
+            "Personas train together after frozen contexts, with AdamW, without dropout, and keep their gradients.",
+            "Set learn.context=frozen, learn.optimizer=adamw, learn.dropout=0 and learn.release_gradients=false.",
         )
     if not nights or not all(night.lessons for night in nights):
         raise TrainingError("There is nothing to train on in one of the nights.", "Leave it out.")

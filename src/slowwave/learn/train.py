@@ -7,6 +7,7 @@ forty plain lines, and a test holds the two together.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ from slowwave.learn.decision import Collate, Decision, collate
 from slowwave.learn.freezing import After, Disk, header, packer
 from slowwave.learn.loss import backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
+from slowwave.learn.released import Released
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.teacher import targets, teach
 from slowwave.learn.trunk import Trunk
@@ -138,8 +140,11 @@ def _loop(
     optimizer = _optimizer(trainable, settings, seed)
     steps = settings.steps(len(lessons))
     terms = plan(lessons, anchors, rehearsed, settings, seed)
-    captured = Captured(trainable) if isinstance(pack, After) and device.type == "cuda" else None
-    run = captured.step if captured else micro_step
+    released = Released(trainable, optimizer) if settings.release_gradients else None
+    on_gpu = isinstance(pack, After) and device.type == "cuda"
+    captured = Captured(trainable) if on_gpu and not released else None
+    run = released.measure if released else captured.step if captured else micro_step
+    most = sys.maxsize if released else settings.micro_tokens
     model.train()  # dropout, where the preset has it
     try:
         for step in range(steps):
@@ -148,10 +153,13 @@ def _loop(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            metrics = backward(model, next(terms), settings.micro_tokens, device, pack, run)
-            norm = float(nn.utils.clip_grad_norm_(trainable, settings.clip))
+            metrics = backward(model, next(terms), most, device, pack, run)
+            norm = released.norm() if released else float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
-                optimizer.step()
+                if released:
+                    released.step(settings.clip)
+                else:
+                    optimizer.step()
                 if settings.ema:
                     weights.average(settings.ema, step)
             else:

@@ -161,7 +161,9 @@ def test_rows_on_a_gpu_are_whole_blocks_and_hardly_longer(sizes, shape):
     assert seating(sizes, torch.device("cuda")) == shape
 
 
-@pytest.mark.parametrize("changes", [{"context": "trained"}, {"optimizer": "apollo"}, {"dropout": 0.1}])
+@pytest.mark.parametrize(
+    "changes", [{"context": "trained"}, {"optimizer": "apollo"}, {"dropout": 0.1}, {"release_gradients": True}]
+)
 def test_settings_under_which_they_would_touch_are_refused(nights, changes):
     with pytest.raises(SettingsError, match="together"):
         train_together(llama(), nights, preset("adapter", **{**FROZEN, **changes}))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from slowwave.errors import TrainingError
 from slowwave.learn import loss, plan, teacher
@@ -193,6 +194,39 @@ def test_a_step_without_a_number_is_skipped_and_counted(model, monkeypatch, name
     if name != "gentle":  # there dropout is on, so answers vary
         assert torch.equal(seen[1], seen[0]) and torch.equal(seen[4], seen[3])
         assert not torch.equal(seen[2], seen[1])
+
+
+@pytest.mark.parametrize("wished", [
+    settings("full", lr=0.01), settings("full", lr=0.01, optimizer="apollo"), settings(lr=0.01),
+    settings("full", lr=0.01, context="detached", clip=0.01, optimizer="apollo_mini"),
+])  # fmt: skip
+def test_gradients_are_freed_one_by_one_and_the_weights_are_the_same(wished):
+    """Of one pass forward, two backward; a step that is no number is skipped there, too."""
+    kept, held = [], []
+    for release in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            spoil(patch, {2})
+            model = llama()
+
+            def told(*_, model=model):
+                held.append(sum(one.grad is not None for one in model.parameters()))
+
+            handle = register_optimizer_step_pre_hook(told)
+            try:
+                night = trained(model, replace(wished, release_gradients=release))
+            finally:
+                handle.remove()
+            assert night.skipped == 1
+            kept.append((night, {key: value.detach().clone() for key, value in night.weights.trainable.items()}))
+            assert max(held) == 1 if release else max(held) == len(night.weights.trainable)
+            held.clear()
+    (plain, wanted), (released, found) = kept
+    for one, other in zip(plain.metrics, released.metrics, strict=True):
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4, nan_ok=True)
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-4, nan_ok=True)
+    for key, value in wanted.items():
+        moved = (value - plain.weights.start[key]).norm()
+        assert float((found[key] - value).norm()) < 1e-3 * float(moved), key
 
 
 @pytest.mark.parametrize("name", PRESETS)
