@@ -86,17 +86,15 @@ def remove(model: nn.Module, name: str) -> None:
 
 def state(model: nn.Module, name: str) -> dict[str, Tensor]:
     """The adapter's tensors under PEFT's file names, on the CPU."""
-    tensors = get_peft_model_state_dict(model, adapter_name=name)
-    return {
-        f"{_PREFIX}{key.removeprefix(_PREFIX)}": value.detach().cpu().contiguous() for key, value in tensors.items()
-    }
+    found = get_peft_model_state_dict(model, adapter_name=name)
+    return {f"{_PREFIX}{key.removeprefix(_PREFIX)}": value.detach().cpu().contiguous() for key, value in found.items()}
 
 
 def save(model: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
     """Write `adapter_model.safetensors` (bfloat16) and `adapter_config.json`: what PEFT and its exports read."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.to(torch.bfloat16) for key, value in state(model, name).items()}
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    rounded = {key: value.to(torch.bfloat16) for key, value in state(model, name).items()}
+    save_file(rounded, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(folder))
 
 
@@ -109,6 +107,15 @@ def read_config(folder: Path) -> LoraConfig:
     if not isinstance(config, LoraConfig):
         raise AdapterMismatch(f"The adapter in {folder} is no LoRA adapter.", "Only LoRA adapters can be served.")
     return config
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    """Those of the adapter in `folder`, by PEFT's names inside a model. Raises DamagedFile."""
+    try:
+        read = load_file(folder / "adapter_model.safetensors")
+    except Exception as error:  # safetensors raises many kinds, too
+        raise _unreadable(folder, error) from error
+    return {key.removeprefix(_PREFIX): value for key, value in read.items()}
 
 
 def _unreadable(folder: Path, error: Exception) -> DamagedFile:
@@ -129,23 +136,17 @@ def load(
         DamagedFile: a file is missing or cannot be read.
         AdapterMismatch: the tensors do not fit this model.
     """
-    config = read_config(folder)
-    try:
-        tensors = load_file(folder / "adapter_model.safetensors")
-    except Exception as error:  # safetensors raises many kinds, too
-        raise _unreadable(folder, error) from error
+    config, own = read_config(folder), tensors(folder)
     try:
         acting = copy(config)
         acting.alora_invocation_tokens = None if everywhere else config.alora_invocation_tokens
         inject(model, acting, name)
         shapes = {key: value.shape for key, value in state(model, name).items()}
-        wrong = [key for key, value in tensors.items() if shapes.get(key) != value.shape]
-        if wrong or len(shapes) != len(tensors):
+        wrong = [key for key, value in own.items() if shapes.get(_PREFIX + key) != value.shape]
+        if wrong or len(shapes) != len(own):
             raise ValueError(f"{len(wrong) or 'some'} tensors have no place in the model")
         # PEFT keeps parameters it loads in their file's type; ours stay float32, so copy values
-        set_peft_model_state_dict(
-            model, {key.removeprefix(_PREFIX): value.float() for key, value in tensors.items()}, adapter_name=name
-        )
+        set_peft_model_state_dict(model, {key: value.float() for key, value in own.items()}, adapter_name=name)
     except ValueError as error:
         remove(model, name)
         raise AdapterMismatch(

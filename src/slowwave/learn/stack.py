@@ -77,7 +77,7 @@ class Stack:
             )
         self.scale = next(iter(scales))
         self.values_PE = torch.stack(
-            [torch.cat([value.detach().flatten() for value in one.values()]) for one in adapters]
+            [torch.cat([one[key].detach().flatten() for key in shapes[0]]) for one in adapters]  # in one order
         )
         self.grads_PE = torch.zeros_like(self.values_PE)
         self._shapes = shapes[0]

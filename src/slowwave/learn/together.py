@@ -28,6 +28,7 @@ from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.stack import Stack
+from slowwave.learn.starts import Starts
 from slowwave.learn.teacher import teach
 from slowwave.learn.weights import Weights
 
@@ -93,16 +94,15 @@ def train_together(
         raise TrainingError("There is nothing to train on in one of the nights.", "Leave it out.")
     with adapter.silent(model):
         out, starts, scales = list[Learned](), list[dict[str, Tensor]](), set[float]()
+        opened = Starts(model, settings)
         for night in nights:
             mark = header([*night.lessons, *night.anchors, *night.watch])
-            weights = Weights(model, settings, night.start, night.seed)
-            if weights.header not in (None, mark):
-                weights.release()
+            start, config = opened.open(night.start, night.seed)
+            if night.start is not None and config.alora_invocation_tokens != mark:
                 raise TrainingError("A served version acts from another header on.", "Undo it, or teach it alone.")
             out.append(Learned(night, settings, mark))
-            starts.append(weights.start)
-            scales.add(weights.config.lora_alpha / weights.config.r)
-            weights.release()
+            starts.append(start)
+            scales.add(config.lora_alpha / config.r)
         stack = Stack(starts, scales)
         with stack.acting(model), compiled(model, products=False):  # they have other adapters each time
             _loop(model, out, stack, settings, deadline, on_step)

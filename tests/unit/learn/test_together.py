@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from slowwave.errors import SettingsError, TrainingError
+from slowwave.errors import AdapterMismatch, SettingsError, TrainingError
 from slowwave.learn import adapter, loss
 from slowwave.learn.context import encode_all
 from slowwave.learn.freezing import After
 from slowwave.learn.loss import losses
 from slowwave.learn.settings import preset
 from slowwave.learn.stack import seating
+from slowwave.learn.starts import Starts
 from slowwave.learn.together import Night, train_together
 from slowwave.learn.train import train
+from slowwave.learn.weights import Weights
 from tests.unit.learn.test_freezing import headed
 from tests.unit.learn.tiny import answer, llama, settings, tensors, untouched
 
@@ -45,6 +47,24 @@ def nights(served):
 
 def alone(night, wished):
     return train(llama(), night.lessons, night.anchors, wished, seed=night.seed, start=night.start, watch=night.watch)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nights_begin_where_they_would_alone(served, dtype):
+    wished, model = settings(**FROZEN), llama(dtype)
+    before, opened = tensors(model), Starts(model, wished)
+    for start, seed in ((None, 5), (served, 6), (None, 7), (served, 8)):
+        found, _ = opened.open(start, seed)
+        wanted = Weights(llama(dtype), wished, start, seed).start
+        assert found.keys() == wanted.keys() and all(torch.equal(found[key], value) for key, value in wanted.items())
+    assert untouched(model, before)
+
+
+def test_a_start_that_does_not_fit_the_model_is_refused(served):
+    opened = Starts(llama(width=64), settings(**FROZEN))
+    opened.open(None, 1)
+    with pytest.raises(AdapterMismatch):
+        opened.open(served, 2)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.8])
