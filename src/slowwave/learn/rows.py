@@ -6,7 +6,7 @@ layers, norms and the head see every token once; only attention takes the sequen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from slowwave.learn.context import Context, Following, beside, padded, places, sent
+from slowwave.learn.context import SHORT, Context, Following, beside, padded, places, sent
 
-_LEAST = 16  # of a row's tokens on a GPU, and of rows: few sizes, so that few steps are captured
+_TOKENS, _ROWS = 16, 4  # on a GPU their numbers are multiples: few sizes, so that few steps are captured
 _MOST = 2**22  # places of all rows' queries and keys that a GPU takes so
 _KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -70,8 +70,9 @@ def rows(
     few: bool = False,
 ) -> Rows:
     """Sequences after contexts, among `size` tokens; `few`: of few sizes, for a GPU."""
-    room: Callable[[int], int] = (lambda count: padded(count, _LEAST) if count else 0) if few else (lambda count: count)
-    count, longest, before = room(len(contexts)), *map(room, _widest(contexts, sequences))
+    count, (longest, before) = len(contexts), _widest(contexts, sequences)
+    if few:
+        count, longest, before = padded(count, _ROWS), padded(longest, _TOKENS), padded(before, _TOKENS)
     token_N, which_N = places(sequences)
     owner_X, seen_X, _, length_X = torch.tensor(sequences).T
     taken, held = [], [0] * len(contexts)
@@ -106,7 +107,7 @@ def rows(
 def fits(contexts: Sequence[Context], sequences: Sequence[Following]) -> bool:
     """Whether a GPU attends to these in rows in less time and memory than in blocks."""
     longest, before = _widest(contexts, sequences)
-    return len(contexts) * longest * (before + longest) <= _MOST
+    return before <= SHORT and len(contexts) * longest * (before + longest) <= _MOST
 
 
 def _widest(contexts: Sequence[Context], sequences: Sequence[Following]) -> tuple[int, int]:

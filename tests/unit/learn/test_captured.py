@@ -13,7 +13,7 @@ from slowwave.learn.captured import Captured
 from slowwave.learn.context import Context, Following, beside, encode, encode_all, joined, padded
 from slowwave.learn.decision import collate_after
 from slowwave.learn.loss import micro_step, prepare
-from slowwave.learn.rows import fused, rows, written_out
+from slowwave.learn.rows import fits, fused, rows, written_out
 from slowwave.learn.teacher import targets
 from slowwave.learn.train import train
 from tests.unit.learn.test_context import SET, contexts_of, flat, lora, of
@@ -244,3 +244,21 @@ def test_a_gpus_attention_in_rows_is_the_one_written_out(filled):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     nobody = [token for token in range(tensors[0].shape[2]) if token not in real]
     assert nobody and not any(grad[:, :, nobody].any() for grad in found[1][1:])
+
+
+@pytest.mark.parametrize(
+    ("context", "replies", "in_rows"),
+    [
+        (40, [24] * 20, True),
+        (512, [100] * 4, True),
+        (513, [5], False),
+        (2048, [128] * 8, False),
+        (400, [100] * 40, False),
+    ],
+)
+def test_rows_on_a_gpu_are_for_short_contexts(context, replies, in_rows):
+    """Of a long one the mask alone would take gigabytes."""
+    starts = [sum(replies[:place]) for place in range(len(replies))]
+    held = Context(tuple(range(context)), ())
+    spans = [Following(0, context, first, length) for first, length in zip(starts, replies, strict=True)]
+    assert fits([held], spans) == in_rows
