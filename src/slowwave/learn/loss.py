@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from slowwave.learn import several
 from slowwave.learn.context import sent
 from slowwave.learn.decision import Batch, Collate, Decision, collate, micro_batches, reply_hidden
 from slowwave.learn.settings import LearnSettings
@@ -26,15 +28,21 @@ def backward(
     device: torch.device,
     pack: Collate,
     run: Run | None = None,
+    *,
+    split: bool = False,
 ) -> dict[str, float]:
     """Gradients of one step, in micro-batches of like length: of each term's weight times the mean over its decisions,
-    each of which counts by its weight and not by its length. Returns the means and the loss."""
+    each of which counts by its weight and not by its length. Returns the means and the loss; `split`: of this
+    process's share, which add up to the step's (`several.py`)."""
     chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
     mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
     found: list[tuple[list[tuple[float, str]], Tensor]] = []
-    for rows in micro_batches([decision for (decision, _), _ in chosen], micro_tokens, pack):
+    decisions = [decision for (decision, _), _ in chosen]
+    most = several.tokens_each(micro_tokens, sum(map(len, decisions))) if split else micro_tokens
+    groups = micro_batches(decisions, most, pack)
+    for rows, counts in several.share(groups) if split else zip(groups, repeat(1.0)):
         part = [chosen[row] for row in rows]
-        share = [decision.weight / mass[name] for (decision, _), name in part]
+        share = [counts * decision.weight / mass[name] for (decision, _), name in part]
         weight_B = torch.tensor([terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)])
         loss_B = (run or micro_step)(model, prepare([pair for pair, _ in part], device, pack), sent(weight_B, device))
         found.append(([(one, name) for one, (_, name) in zip(share, part, strict=True)], loss_B))

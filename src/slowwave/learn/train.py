@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from slowwave.errors import TrainingError
+from slowwave.learn import several
 from slowwave.learn.apollo import Apollo
 from slowwave.learn.captured import Captured
 from slowwave.learn.compiled import compiled
@@ -79,6 +80,10 @@ def train(
         raise TrainingError(
             "There is nothing to train on: no scene survived.", "See scenes.jsonl in the night's folder."
         )
+    if several.count() > 1 and settings.release_gradients:
+        raise TrainingError("Several processes add their gradients up.", "Set learn.release_gradients to false.")
+    if several.sharded(model) and settings.preset == "full":
+        raise TrainingError("Layers in several processes cannot change.", "Train an adapter, or copies of them all.")
     began = time.monotonic()
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
@@ -142,18 +147,18 @@ def _loop(
     terms = plan(lessons, anchors, rehearsed, settings, seed)
     released = Released(trainable, optimizer) if settings.release_gradients else None
     on_gpu = isinstance(pack, After) and device.type == "cuda"
-    captured = Captured(trainable) if on_gpu and not released else None
+    captured = Captured(trainable) if on_gpu and not released and not several.sharded(model) else None
     run = released.measure if released else captured.step if captured else micro_step
     most = sys.maxsize if released else settings.micro_tokens
     model.train()  # dropout, where the preset has it
     try:
         for step in range(steps):
-            if time.monotonic() > deadline:
+            if several.agreed(time.monotonic() > deadline, device):
                 result.stopped = "out of time"
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            metrics = backward(model, next(terms), most, device, pack, run)
+            metrics = several.added(trainable, backward(model, next(terms), most, device, pack, run, split=True))
             norm = released.norm() if released else float(nn.utils.clip_grad_norm_(trainable, settings.clip))
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
                 if released:
@@ -174,7 +179,7 @@ def _loop(
             result.steps = step + 1
             if on_step is not None:
                 on_step(step + 1, steps, metrics)
-            if not metrics.get("drift", 0.0) <= settings.drift_bound:  # NaN stops too
+            if several.agreed(not metrics.get("drift", 0.0) <= settings.drift_bound, device):  # NaN stops too
                 result.stopped = f"drift {metrics['drift']:.3f} passed its bound of {settings.drift_bound}"
                 break
     finally:

@@ -1,0 +1,80 @@
+"""A night in several processes: each takes its share of a step's micro-batches, and all take the same step.
+
+Every process calls `train` with the same arguments, once `torchrun` or `accelerate launch` has started them and the
+process group is there (Accelerate's `PartialState()` makes it). Adapters and whole copies are trained so; a base that
+is too large for one device lies in parts over all of them (`shard`), and adapters are trained beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def count() -> int:
+    """How many processes train this night."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def shard(model: Any) -> None:
+    """Let each process keep its part of every layer's weights, which are whole while the layer computes (FSDP2).
+
+    Embeddings, the last norm and the head stay whole everywhere.
+    """
+    from torch.distributed.fsdp import fully_shard  # takes a second, which a single process need not wait
+
+    for layer in model.model.layers:
+        fully_shard(layer)
+
+
+def sharded(model: nn.Module) -> bool:
+    """Whether a layer's weights lie in several processes."""
+    if count() == 1:
+        return False
+    from torch.distributed.fsdp import FSDPModule
+
+    return any(isinstance(module, FSDPModule) for module in model.modules())
+
+
+def share(groups: Sequence[list[int]]) -> list[tuple[list[int], float]]:
+    """This process's micro-batches and what they count. All have as many, as they read sharded layers together: the
+    first comes again where one is missing, and counts nothing."""
+    processes = count()
+    if processes == 1:
+        return [(group, 1.0) for group in groups]
+    mine = [(group, 1.0) for group in groups[dist.get_rank() :: processes]]
+    missing = -(-len(groups) // processes) - len(mine)
+    return mine + [(groups[0], 0.0)] * missing
+
+
+def tokens_each(tokens: int, every: int) -> int:
+    """Of a micro-batch, at most: so few that each process has one of a step's tokens."""
+    return min(tokens, -(-every // count()))
+
+
+def added(parameters: Sequence[nn.Parameter], figures: Mapping[str, float]) -> dict[str, float]:
+    """Sum the gradients of all processes into each one's, and their figures."""
+    if count() == 1:
+        return dict(figures)
+    grads = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+    told = torch.tensor(list(figures.values()), dtype=torch.float64)
+    flat = torch.cat([grad.flatten() for grad in grads])
+    dist.all_reduce(flat)
+    for parameter, grad, whole in zip(parameters, grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        parameter.grad = grad.copy_(whole.view_as(grad))
+    told = told.to(flat.device)
+    dist.all_reduce(told)
+    return dict(zip(figures, told.tolist(), strict=True))
+
+
+def agreed(value: bool, device: torch.device) -> bool:
+    """What the first process says, so that none goes on without the others."""
+    if count() == 1:
+        return value
+    said: Tensor = torch.tensor(float(value), device=device)
+    dist.broadcast(said, 0)
+    return bool(said)
