@@ -24,7 +24,8 @@ setup: $(STAMP)-package
 models: $(STAMP)-package
 	$(BIN)/slowwave models pull
 
-test: lint models
+test: $(STAMP)-test
+	$(MAKE) -j2 lint models
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)-test

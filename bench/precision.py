@@ -39,7 +39,7 @@ def measure(engine: Engine, count: int, tokens: int, steps: int) -> dict[str, fl
     chats = [[{"role": "user", "content": question}] for question in QUESTIONS[:count]]
     tokenizer = engine.tokenizer
     decisions = [
-        Decision(tuple(prompt_ids(tokenizer, chat)), tuple(reply_ids(tokenizer, "It is a number. " * 6)))
+        Decision(tuple(prompt_ids(tokenizer, chat)), tuple(reply_ids(tokenizer, "It is a number. " * min(6, tokens))))
         for chat in chats
     ]
     batch = count // 2
@@ -51,7 +51,7 @@ def measure(engine: Engine, count: int, tokens: int, steps: int) -> dict[str, fl
 
     return {
         f"generation, {count} together": seconds(lambda: engine.generate(chats, max_new_tokens=tokens)),
-        "reading": seconds(lambda: engine.bits_per_byte([TEXT] * (count // 2 + 2))),
+        "reading": seconds(lambda: engine.bits_per_byte([TEXT[: 100 * tokens]] * (count // 2 + 2))),
         "training, adapter": seconds(learn),
     }
 

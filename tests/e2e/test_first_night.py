@@ -31,7 +31,7 @@ SMALL = {
     "dream.near_tokens": 12,  # in few steps the first tokens, in which a lesson fires, must weigh most
     "learn.lesson_batch": 4,
     "learn.anchor_batch": 4,
-    "learn.min_steps": 26,
+    "learn.min_steps": 20,
     "learn.kl_weight": 4.0,  # few steps: the lessons are learned, and must not spread
     "learn.drift_bound": 2.0,
     "exam.panel_items": 4,

@@ -125,7 +125,8 @@ def test_a_short_night_is_learned_saved_served_and_taken_back(
     other = "What is the opposite of hot?"  # the base is sure of its answer: no near tie to flip
     kept = engine.generate([[user(other)]], max_new_tokens=8)[0][0].text
     anchors = [Decision(tokens(other), tuple(reply_ids(engine.tokenizer, kept)), lesson=False, header=header)]
-    wished = preset(name, epochs=16, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8, context=context)
+    epochs = 8 if name == "full" else 16  # it learns in half the steps, each of which takes twice as long
+    wished = preset(name, epochs=epochs, min_steps=1, lesson_batch=2, anchor_batch=1, ema=0.5, rank=8, context=context)
     night: Trained = train(engine.model, lessons, anchors, wished, watch=anchors)
     assert night.skipped == 0
     with torch.no_grad():
