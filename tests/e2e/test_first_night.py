@@ -87,6 +87,15 @@ def test_report_is_one_self_contained_page(night: Night) -> None:
     assert "not learned" in shown.out.lower()  # it says so plainly, also where it is nothing
 
 
+def test_no_question_of_the_exam_was_trained_on(night: Night) -> None:
+    folder = night.home / "nights" / "0001"
+    scenes = [json.loads(line) for line in (folder / "scenes.jsonl").read_text(encoding="utf-8").splitlines()]
+    trained = {scene["messages"][-1]["content"] for scene in scenes if scene["split"] == "train"}
+    exam = json.loads((folder / "exam.json").read_text(encoding="utf-8"))
+    asked = {answer["question"] for answer in exam["after"]["answers"]}
+    assert trained and asked and not trained & asked
+
+
 def test_a_second_first_night_only_shows_the_report(night: Night) -> None:
     again = night.slowwave("first-night", "--home", "home")
     assert again.status == 0

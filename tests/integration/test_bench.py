@@ -1,4 +1,5 @@
-"""The benchmarks run: smallest sizes, the real model, a table, and a JSON file of the documented form."""
+"""The benchmarks run: smallest sizes, the real model, a table, and a JSON file of the documented form. Not among the
+tests that every change waits for: `make bench-smoke`."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import pytest
 BENCH = Path(__file__).parents[2] / "bench"
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize(
     ("script", "figure"), [("night_quality.py", "held-out wordings"), ("precision.py", "training")]
 )
