@@ -36,8 +36,8 @@ lint: $(STAMP)-test
 docs: $(STAMP)-package
 	$(BIN)/python docs/make_settings.py
 
-bench-smoke: $(STAMP)-test $(STAMP)-bench models
-	$(BIN)/python -m pytest -m bench tests/integration/test_bench.py
+bench-smoke: $(STAMP)-bench models
+	$(BIN)/python bench/night_quality.py --smoke --seeds 1 --json $(VENV)/bench-smoke.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,5 +1,4 @@
-"""The benchmarks run: smallest sizes, the real model, a table, and a JSON file of the documented form. Not among the
-tests that every change waits for: `make bench-smoke`."""
+"""The benchmarks run: smallest sizes, the real model, a table, and a JSON file of the documented form."""
 
 from __future__ import annotations
 
@@ -14,7 +13,6 @@ import pytest
 BENCH = Path(__file__).parents[2] / "bench"
 
 
-@pytest.mark.bench
 @pytest.mark.parametrize(
     ("script", "figure"), [("night_quality.py", "held-out wordings"), ("precision.py", "training")]
 )
