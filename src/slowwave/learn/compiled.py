@@ -1,4 +1,5 @@
-"""Norms and MLPs of a model as compiled kernels on a GPU: a few in place of dozens of small ones between the products.
+"""Norms, MLPs and rotary places of a model as compiled kernels on a GPU: a few in place of dozens of small ones between
+the products.
 
 Compiled once for all layers, for any number of tokens. Of an MLP the widest values are not kept for the backward pass
 but made again: of 1024 tokens after 10k that takes a third of the memory away, and an eighth more time.
@@ -6,9 +7,11 @@ but made again: of 1024 tokens after 10k that takes a third of the memory away, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from torch._functorch import config
 
 _DEVICE = "cuda"
 _NORM, _MLP = "RMSNorm", "MLP"  # how transformers ends the names of their classes, whatever the model
+_ROTATE = "apply_rotary_pos_emb"  # their function that turns queries and keys to their places
 _KEPT = 0.5  # of the memory that a compiled part would keep for its backward pass
 
 
@@ -35,11 +39,21 @@ def compiled(model: nn.Module, *, products: bool = True) -> Iterator[None]:
             part.forward = _frugal(torch.compile(part.forward, dynamic=True))
         else:
             part.forward = partial(_mlp, part, gate)
+    rotate = {one: vars(one)[_ROTATE] for one in _modules(model) if _ROTATE in vars(one)} if on_gpu else {}
+    for module, function in rotate.items():
+        vars(module)[_ROTATE] = torch.compile(function, dynamic=True)
     try:
         yield
     finally:
+        for module, function in rotate.items():
+            vars(module)[_ROTATE] = function
         for part in parts:
             del part.forward
+
+
+def _modules(model: nn.Module) -> set[ModuleType]:
+    """In which the classes of the model's parts are written."""
+    return {sys.modules[type(one).__module__] for one in model.modules()}
 
 
 def _mlp(part: Any, gate: Callable[..., Tensor], x: Tensor) -> Tensor:

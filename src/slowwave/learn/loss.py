@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import cast
@@ -34,23 +34,49 @@ def backward(
     """Gradients of one step, in micro-batches of like length: of each term's weight times the mean over its decisions,
     each of which counts by its weight and not by its length. Returns the means and the loss; `split`: of this
     process's share, which add up to the step's (`several.py`)."""
+    return launched(model, terms, prepared(terms, micro_tokens, device, pack, split=split), run)()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A micro-batch of B decisions as the device reads it, and how much each counts."""
+
+    shares: Sequence[tuple[float, str]]  # of the mean that it belongs to, by name
+    work: Work
+    weight_B: Tensor  # of the loss
+
+
+def prepared(
+    terms: Terms, micro_tokens: int, device: torch.device, pack: Collate, *, split: bool = False
+) -> Iterator[Prepared]:
+    """The micro-batches of `backward`, each packed when it is asked for."""
     chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
     mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
-    found: list[tuple[list[tuple[float, str]], Tensor]] = []
     decisions = [decision for (decision, _), _ in chosen]
     most = several.tokens_each(micro_tokens, sum(map(len, decisions))) if split else micro_tokens
     groups = micro_batches(decisions, most, pack)
     for rows, counts in several.share(groups) if split else zip(groups, repeat(1.0)):
         part = [chosen[row] for row in rows]
-        share = [counts * decision.weight / mass[name] for (decision, _), name in part]
-        weight_B = torch.tensor([terms[name][0] * one for one, (_, name) in zip(share, part, strict=True)])
-        loss_B = (run or micro_step)(model, prepare([pair for pair, _ in part], device, pack), sent(weight_B, device))
-        found.append(([(one, name) for one, (_, name) in zip(share, part, strict=True)], loss_B))
-    means = dict.fromkeys(terms, 0.0)
-    for shares, loss_B in found:  # read at the end: meanwhile a GPU is given the next
-        for (one, name), loss in zip(shares, loss_B.tolist(), strict=True):
-            means[name] += one * loss
-    return {"loss": sum(terms[name][0] * mean for name, mean in means.items()), **means}
+        shares = [(counts * decision.weight / mass[name], name) for (decision, _), name in part]
+        weight_B = torch.tensor([terms[name][0] * one for one, name in shares])
+        yield Prepared(shares, prepare([pair for pair, _ in part], device, pack), sent(weight_B, device))
+
+
+def launched(
+    model: nn.Module, terms: Terms, works: Iterable[Prepared], run: Run | None = None
+) -> Callable[[], dict[str, float]]:
+    """`backward` of micro-batches. Returns what reads the means and the loss: until it is called nothing waits for a
+    GPU, which is given one micro-batch after the other."""
+    found = [(work.shares, (run or micro_step)(model, work.work, work.weight_B)) for work in works]
+
+    def read() -> dict[str, float]:
+        means = dict.fromkeys(terms, 0.0)
+        for shares, loss_B in found:
+            for (one, name), loss in zip(shares, loss_B.tolist(), strict=True):
+                means[name] += one * loss
+        return {"loss": sum(terms[name][0] * mean for name, mean in means.items()), **means}
+
+    return read
 
 
 def micro_step(model: nn.Module, work: Work, weight_B: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import adapter
+from slowwave.learn.ahead import Ahead, merged
 from slowwave.learn.captured import Captured
 from slowwave.learn.compiled import compiled
-from slowwave.learn.decision import Collate, Decision
+from slowwave.learn.decision import Decision
 from slowwave.learn.freezing import After, header
-from slowwave.learn.loss import Run, Terms, backward, drift, half, micro_step
+from slowwave.learn.loss import Prepared, Run, Terms, drift, half, launched, micro_step
 from slowwave.learn.plan import Taught, plan, rate
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.stack import Stack
@@ -114,17 +115,18 @@ def _loop(
     on_step: Callable[[int, int], Any] | None,
 ) -> None:  # fmt: skip
     pack = After(model, frozen=True, apart=True)
-    on_gpu = next(model.parameters()).device.type == "cuda"
-    run = Captured(list(stack.tensors.values())).step if on_gpu else micro_step
-    plans = _plans(model, out, settings, pack)
+    device = next(model.parameters()).device
+    run = Captured(list(stack.tensors.values())).step if device.type == "cuda" else micro_step
+    ahead = Ahead(_plans(model, out, settings, pack), pack, settings.micro_tokens, device)
     watched = [replace(one, persona=p) for p, mine in enumerate(out) for one in mine.night.watch]
     stays = teach(model, watched, settings, pack.for_base())
     rows = [nn.Parameter(row) for row in stack.values_PE.detach()]  # the same memory, as one parameter a persona
-    optimizer = torch.optim.AdamW(
-        [{"params": [row]} for row in rows], lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-    )
-    slow_PE = stack.values_PE.detach().clone()
     lengths = [settings.steps(len(one.night.lessons)) for one in out]
+    groups = [
+        {"params": [rows[p] for p, own in enumerate(lengths) if own == steps], "steps": steps} for steps in {*lengths}
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    slow_PE = stack.values_PE.detach().clone()
     for step in range(max(lengths)):
         if time.monotonic() > deadline:
             for p, one in enumerate(out):
@@ -133,15 +135,21 @@ def _loop(
         awake = [p for p, one in enumerate(out) if step < lengths[p] and one.stopped == "finished"]
         if not awake:
             break
-        terms = {p: _of(p, next(plans[p])) for p in awake}
+        terms, works = ahead.step(awake)
         stack.grads_PE.zero_()
-        found = _gradients(model, stack, terms, settings, pack, run)
+        read = _gradients(model, stack, terms, works, settings, run)
+        if coming := [p for p in awake if step + 1 < lengths[p]]:
+            ahead.look(coming)
+        found = read()
         if len(awake) > 1 and not all(map(_finite, found.values())):  # a NaN may have spread: whose was it?
             stack.grads_PE.zero_()
-            found = {p: _gradients(model, stack, {p: terms[p]}, settings, pack, run)[p] for p in awake}
+            for p in awake:
+                alone = {p: terms[p]}
+                found |= _gradients(model, stack, alone, ahead.packed(alone), settings, run)()
         moved = [p for p in awake if _finite(found[p])]
+        for group in optimizer.param_groups:  # nights of a length go the same way, as one
+            group["lr"] = settings.lr * rate(step, group["steps"], settings.warmup)
         for p in awake:
-            optimizer.param_groups[p]["lr"] = settings.lr * rate(step, lengths[p], settings.warmup)
             out[p].metrics.append({**found[p], "step": step})
             out[p].steps = step + 1
             out[p].skipped += p not in moved
@@ -169,31 +177,28 @@ def _loop(
 
 
 def _gradients(
-    model: Any, stack: Stack, terms: dict[int, Terms], settings: LearnSettings, pack: Collate, run: Run
-) -> dict[int, dict[str, float]]:
-    """Add these personas' clipped gradients to the stack's; their losses and the gradients' norms."""
-    merged = {f"{p} {name}": term for p, mine in terms.items() for name, term in mine.items()}
+    model: Any, stack: Stack, terms: Mapping[int, Terms], works: Iterable[Prepared], settings: LearnSettings, run: Run
+) -> Callable[[], dict[int, dict[str, float]]]:
+    """Add these personas' clipped gradients to the stack's. Returns what reads their losses and their norms."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="grad and param do not obey")  # the gradients are views, on purpose
-        means = backward(model, merged, settings.micro_tokens, next(model.parameters()).device, pack, run)
+        read = launched(model, merged(terms), works, run)
     norm_P = torch.linalg.vector_norm(stack.grads_PE, dim=1)
     share_P = (settings.clip / (norm_P + 1e-6)).clamp(max=1.0)  # as nn.utils.clip_grad_norm_
-    share_P[[p for p in range(len(share_P)) if p not in terms]] = 1.0
+    others = [p for p in range(len(share_P)) if p not in terms]
+    if others:
+        share_P[others] = 1.0
     stack.grads_PE.mul_(share_P[:, None])
-    norms = norm_P.tolist()
-    return {p: {name: means[f"{p} {name}"] for name in mine} | {"grad_norm": norms[p]} for p, mine in terms.items()}
+
+    def told() -> dict[int, dict[str, float]]:
+        means, norms = read(), norm_P.tolist()
+        return {p: {name: means[f"{p} {name}"] for name in mine} | {"grad_norm": norms[p]} for p, mine in terms.items()}
+
+    return told
 
 
 def _finite(figures: dict[str, float]) -> bool:
     return all(map(math.isfinite, figures.values()))
-
-
-def _of(persona: int, terms: Terms) -> Terms:
-    """The terms with every decision marked as this persona's."""
-    return {
-        name: (weight, [(replace(decision, persona=persona), target) for decision, target in pairs])
-        for name, (weight, pairs) in terms.items()
-    }
 
 
 def _plans(model: Any, out: list[Learned], settings: LearnSettings, pack: After) -> list[Iterator[Terms]]:

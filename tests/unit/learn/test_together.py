@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from slowwave.errors import AdapterMismatch, SettingsError, TrainingError
-from slowwave.learn import adapter, loss
+from slowwave.learn import adapter, loss, together
 from slowwave.learn.context import encode_all
 from slowwave.learn.freezing import After
 from slowwave.learn.loss import losses
@@ -145,6 +145,22 @@ def test_one_that_drifts_too_far_stops_and_the_others_go_on(nights):
     assert found[1].stopped == wanted.stopped and "passed its bound" in wanted.stopped
     assert found[1].steps == wanted.steps == 2 and found[3].steps == 2
     assert found[0].stopped == "finished" and found[0].steps == 5
+    slow = alone(nights[0], wished).weights.slow  # whose steps were packed beside those of one that has stopped since
+    assert all(torch.allclose(found[0].values[key], value, rtol=1e-4, atol=1e-6) for key, value in slow.items())
+
+
+def test_a_step_is_packed_before_the_last_one_s_losses_are_read(nights, monkeypatch):
+    happened, pack, launch = [], After.__call__, together.launched
+
+    def launched(*args):
+        read = launch(*args)
+        happened.append("launched")
+        return lambda: happened.append("read") or read()
+
+    monkeypatch.setattr(together, "launched", launched)
+    monkeypatch.setattr(After, "__call__", lambda *args: happened.append("packed") or pack(*args))
+    train_together(llama(), nights[3:], settings(**FROZEN))
+    assert happened == ["packed", *["launched", "packed", "read"], "launched", "read"]
 
 
 def test_time_that_is_over_ends_all(nights):
