@@ -10,9 +10,11 @@ import pytest
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
+from safetensors.torch import load_file
 
 from slowwave.errors import TrainingError
 from slowwave.learn import several
+from slowwave.learn.difference import FILE, base_parameters, change
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.train import train
 from tests.unit.learn.test_freezing import headed
@@ -26,6 +28,8 @@ NIGHTS = {
     "a micro-batch for one": (settings(**{**FEW, "lesson_batch": 1, "anchor_batch": 0, "micro_tokens": 1}), False),
     "parts of the base": (settings(**FEW), True),
     "parts of the base, frozen contexts": (settings(**FEW, context="frozen"), True),
+    "all parameters in parts": (settings("full", **FEW, clip=0.1), True),
+    "all parameters in parts, APOLLO": (settings("full", **FEW, optimizer="apollo", clip=0.1), True),
 }
 
 
@@ -41,8 +45,25 @@ def _night(wished: LearnSettings, parts: bool) -> tuple[dict[str, torch.Tensor],
     lessons, anchors = (headed(8, 1), headed(10, 2, lesson=False)) if frozen else (LESSONS, ANCHORS)
     watch = headed(4, 9, lesson=False) if frozen else WATCH
     night = train(model, lessons, anchors, wished, seed=3, watch=watch)
-    moved = {key: value.detach() - night.weights.start[key] for key, value in night.weights.trainable.items()}
+    moved = {key: change(night.weights.start[key], value.detach()) for key, value in night.weights.trainable.items()}
+    layers = base_parameters(model.model.layers).values()
+    assert not parts or all(map(several.lies_in_parts, layers)), "they are whole only while they compute"
     return moved, night.metrics
+
+
+def _two_nights(folder: Path, parts: bool) -> bool:
+    """All parameters, saved, gone on from and saved again; whether the model is itself again after each."""
+    model, wished, itself = llama(), settings("full", **FEW, clip=0.1), True
+    if parts:
+        several.shard(model)
+    before = {key: several.whole(value.detach()).clone() for key, value in model.named_parameters()}
+    for seed, start in ((3, None), (4, folder / "3")):
+        weights = train(model, LESSONS, ANCHORS, wished, seed=seed, start=start).weights
+        weights.at(0.75)
+        assert weights.save(folder / str(seed))["bytes"] > 10_000
+        weights.release()
+        itself &= all(torch.equal(several.whole(one), before[key]) for key, one in model.named_parameters())
+    return itself
 
 
 def _process(rank: int, port: str, folder: Path) -> None:
@@ -56,18 +77,19 @@ def _process(rank: int, port: str, folder: Path) -> None:
         made[name] = _night(wished, parts)
     with pytest.raises(TrainingError, match="add their gradients up"):
         _night(replace(NIGHTS["an adapter"][0], release_gradients=True), False)
-    with pytest.raises(TrainingError, match="cannot change"):
-        _night(NIGHTS["all parameters"][0], True)
+    assert _two_nights(folder / "parts", parts=True)
+    in_half = llama(torch.bfloat16)
+    several.shard(in_half)
+    with pytest.raises(TrainingError, match="in the precision they have"):
+        train(in_half, LESSONS, ANCHORS, NIGHTS["all parameters"][0])
     torch.save(made, folder / f"{rank}.pt")
     state.wait_for_everyone()
     state.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def made(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> list[dict[str, tuple[dict[str, torch.Tensor], list[dict[str, float]]]]]:
-    """What each of two processes made of all nights."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left."""
     import socket
 
     with socket.socket() as free:
@@ -75,6 +97,12 @@ def made(
         port = str(free.getsockname()[1])
     folder = tmp_path_factory.mktemp("several")
     torch.multiprocessing.spawn(_process, args=(port, folder), nprocs=2)  # type: ignore[no-untyped-call]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> list[dict[str, tuple[dict[str, torch.Tensor], list[dict[str, float]]]]]:
+    """What each of them made of all nights."""
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
@@ -91,6 +119,16 @@ def test_two_processes_take_the_steps_of_one(made, name):
             assert float((found[key] - right).norm()) < 1e-3 * float(right.norm()), key
     (one, _), (other, _) = (each[name] for each in made)
     assert all(torch.equal(one[key], value) for key, value in other.items()), "both have the same weights, bit for bit"
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_what_lay_in_parts_is_saved_and_gone_on_from_whole(folder, tmp_path, seed):
+    assert _two_nights(tmp_path, parts=False)
+    found, wanted = (load_file(path / str(seed) / FILE) for path in (folder / "parts", tmp_path))
+    assert found.keys() == wanted.keys()
+    for key, value in wanted.items():
+        assert float((found[key].float() - value.float()).norm()) < 0.01 * float(value.float().norm()), key
+    assert (folder / "parts" / str(seed) / "adapter_model.safetensors").is_file()
 
 
 def test_shares_are_of_one_length_and_leave_nothing_out(monkeypatch):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from slowwave.errors import AdapterMismatch, DamagedFile
+from slowwave.learn import several
 
 FILE = "difference.safetensors"
 
@@ -24,10 +25,16 @@ def base_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def save(before: dict[str, Tensor], after: dict[str, Tensor], folder: Path) -> None:
     """Write after - before (bfloat16) for every parameter that changed."""
-    changed = {key: after[key].float().cpu() - before[key].float().cpu() for key in after}
+    changed = {key: change(before[key], value) for key, value in after.items()}
     kept = {key: value.to(torch.bfloat16).contiguous() for key, value in changed.items() if bool(value.any())}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(kept, folder / FILE, metadata={"format": "pt"})
+    if several.first():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(kept, folder / FILE, metadata={"format": "pt"})
+
+
+def change(before: Tensor, after: Tensor) -> Tensor:
+    """after - before in float32, whole and in the host's memory."""
+    return several.whole(after.float() - before.float()).cpu()
 
 
 def load(model: nn.Module, folder: Path) -> dict[str, Tensor]:
@@ -49,7 +56,8 @@ def load(model: nn.Module, folder: Path) -> dict[str, Tensor]:
                 f"{folder / FILE} has no place for {key} in this model.", "Load the base it was made for."
             )
     return {
-        key: (own[key].float() + value.to(own[key].device).float()).to(own[key].dtype) for key, value in tensors.items()
+        key: (own[key].float() + several.placed(value.float(), own[key])).to(own[key].dtype)
+        for key, value in tensors.items()
     }
 
 

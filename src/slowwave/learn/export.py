@@ -13,6 +13,8 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor
 
+from slowwave.learn import difference, several
+
 
 def low_rank(before: dict[str, Tensor], after: dict[str, Tensor], rank: int, folder: Path) -> float:
     """Write a PEFT adapter with B A = truncated SVD of (after - before), scale 1.
@@ -23,7 +25,7 @@ def low_rank(before: dict[str, Tensor], after: dict[str, Tensor], rank: int, fol
     tensors: dict[str, Tensor] = {}
     total = kept = 0.0
     for key, value in after.items():
-        change = (value.float() - before[key].float()).cpu()
+        change = difference.change(before[key], value)
         total += float(change.square().sum())
         if not key.endswith("_proj.weight") or not bool(change.any()):
             continue
@@ -40,8 +42,9 @@ def low_rank(before: dict[str, Tensor], after: dict[str, Tensor], rank: int, fol
         tensors[f"{stem}.lora_B.weight"] = (
             torch.nn.functional.pad((u_OR * s_R.sqrt()).T, pad).T.to(torch.bfloat16).contiguous()
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    names = sorted({key.split(".lora_")[0].rsplit(".", 1)[1] for key in tensors})
-    LoraConfig(r=rank, lora_alpha=rank, target_modules=names, task_type="CAUSAL_LM").save_pretrained(str(folder))
+    if several.first():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        names = sorted({key.split(".lora_")[0].rsplit(".", 1)[1] for key in tensors})
+        LoraConfig(r=rank, lora_alpha=rank, target_modules=names, task_type="CAUSAL_LM").save_pretrained(str(folder))
     return kept / total if total else 1.0

@@ -1,8 +1,8 @@
 """A night in several processes: each takes its share of a step's micro-batches, and all take the same step.
 
 Every process calls `train` with the same arguments, once `torchrun` or `accelerate launch` has started them and the
-process group is there (Accelerate's `PartialState()` makes it). Adapters and whole copies are trained so; a base that
-is too large for one device lies in parts over all of them (`shard`), and adapters are trained beside it.
+process group is there (Accelerate's `PartialState()` makes it). A model that is too large for one device lies in parts
+over all of them (`shard`); adapters are trained beside it, and all of its parameters in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def shard(model: Any) -> None:
     from torch.distributed.fsdp import fully_shard  # takes a second, which a single process need not wait
 
     for layer in model.model.layers:
-        fully_shard(layer)
+        fully_shard(layer, reshard_after_forward=True)  # each is a root, which would stay whole
 
 
 def sharded(model: nn.Module) -> bool:
@@ -38,6 +38,27 @@ def sharded(model: nn.Module) -> bool:
     from torch.distributed.fsdp import FSDPModule
 
     return any(isinstance(module, FSDPModule) for module in model.modules())
+
+
+def lies_in_parts(tensor: Tensor) -> bool:
+    """Whether each process has a part of it: a DTensor."""
+    return hasattr(tensor, "device_mesh")
+
+
+def whole(tensor: Any) -> Tensor:
+    """All of it in every process. Those that lie in parts are put together by all processes at once."""
+    out: Tensor = tensor.full_tensor() if lies_in_parts(tensor) else tensor
+    return out
+
+
+def placed(value: Tensor, like: Any) -> Tensor:
+    """A whole tensor where `like` is: on its device, and in parts if that is."""
+    value = value.to(like.device)
+    if not lies_in_parts(like):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value, like.device_mesh, like.placements)
 
 
 def share(groups: Sequence[list[int]]) -> list[tuple[list[int], float]]:
@@ -60,6 +81,10 @@ def added(parameters: Sequence[nn.Parameter], figures: Mapping[str, float]) -> d
     """Sum the gradients of all processes into each one's, and their figures."""
     if count() == 1:
         return dict(figures)
+    for parameter in parameters:
+        if lies_in_parts(parameter) and parameter.grad is not None:
+            parameter.grad.mul_(count())  # FSDP2 took the mean
+    parameters = [parameter for parameter in parameters if not lies_in_parts(parameter)]
     grads = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
     told = torch.tensor(list(figures.values()), dtype=torch.float64)
     flat = torch.cat([grad.flatten() for grad in grads])
@@ -69,6 +94,28 @@ def added(parameters: Sequence[nn.Parameter], figures: Mapping[str, float]) -> d
     told = told.to(flat.device)
     dist.all_reduce(told)
     return dict(zip(figures, told.tolist(), strict=True))
+
+
+def clipped(parameters: Sequence[nn.Parameter], most: float) -> float:
+    """Scale the gradients down to a norm of `most`; their norm before. As `clip_grad_norm_`, which takes no mixture of
+    what lies in parts and what does not."""
+    kinds = [[one for one in parameters if lies_in_parts(one) is parts] for parts in (False, True)]
+    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds if kind]
+    norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    for kind in kinds:
+        nn.utils.clip_grads_with_norm_(kind, most, norm)
+    return float(norm)
+
+
+def first() -> bool:
+    """Whether this process writes what all have."""
+    return count() == 1 or dist.get_rank() == 0
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if count() > 1:
+        dist.barrier()
 
 
 def agreed(value: bool, device: torch.device) -> bool:

@@ -82,8 +82,6 @@ def train(
         )
     if several.count() > 1 and settings.release_gradients:
         raise TrainingError("Several processes add their gradients up.", "Set learn.release_gradients to false.")
-    if several.sharded(model) and settings.preset == "full":
-        raise TrainingError("Layers in several processes cannot change.", "Train an adapter, or copies of them all.")
     began = time.monotonic()
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
@@ -159,7 +157,7 @@ def _loop(
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(step, steps, settings.warmup)
             metrics = several.added(trainable, backward(model, next(terms), most, device, pack, run, split=True))
-            norm = released.norm() if released else float(nn.utils.clip_grad_norm_(trainable, settings.clip))
+            norm = released.norm() if released else several.clipped(trainable, settings.clip)
             if math.isfinite(norm) and math.isfinite(metrics["loss"]):
                 if released:
                     released.step(settings.clip)
@@ -207,7 +205,9 @@ def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) 
 
 def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(trainable, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+        kinds = [[one for one in trainable if several.lies_in_parts(one) is parts] for parts in (False, True)]
+        groups = [{"params": kind} for kind in kinds if kind]  # no fused step takes both
+        return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     mini: dict[str, Any] = (
         {"rank": 1, "scale": 128.0, "tensorwise": True} if settings.optimizer == "apollo_mini" else {}
     )

@@ -6,6 +6,7 @@ Slow weights: an exponential average over the steps, then a straight line betwee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from slowwave.errors import TrainingError
-from slowwave.learn import adapter, difference
+from slowwave.learn import adapter, difference, several
 from slowwave.learn.settings import LearnSettings
 
 NAME = "night"  # the adapter in training; versions that are served have other names
@@ -42,7 +43,8 @@ class Weights:
             own = difference.base_parameters(self.model)
             wanted = self.settings.targets
             self.trainable = {key: value for key, value in own.items() if not wanted or key.split(".")[-2] in wanted}
-            self.base = {key: value.data for key, value in self.trainable.items()}
+            _can_change(self.trainable)
+            self.base = {key: _kept(value) for key, value in self.trainable.items()}
             changed = _values(self.model, start) if start is not None else {}
             if lost := changed.keys() - self.trainable.keys():
                 raise TrainingError(
@@ -50,7 +52,7 @@ class Weights:
                 )
             for key, parameter in self.trainable.items():
                 # float32 masters (autocast computes in bf16), and a copy where the base is float32 itself
-                parameter.data = changed.get(key, parameter.data).to(torch.float32, copy=True)
+                _put(parameter, changed.get(key, parameter.data).to(torch.float32, copy=True))
             return
         self.config = lora_config(self.settings, self.model, start)
         self.header = self.config.alora_invocation_tokens
@@ -90,6 +92,8 @@ class Weights:
     def save(self, folder: Path) -> dict[str, float]:
         """Write the version as it answers now, as a PEFT adapter, and for `full` the exact difference beside it.
 
+        Of several processes all call it, and the first one writes.
+
         Returns:
             bytes written, and for `full` the share of the change's energy that the low-rank export keeps.
         """
@@ -102,8 +106,10 @@ class Weights:
         else:
             config = copy(self.config)
             config.alora_invocation_tokens = self.header
-            adapter.save(self.model, NAME, config, folder)
+            if several.first():
+                adapter.save(self.model, NAME, config, folder)
             kept = 1.0
+        several.wait()
         size = sum(file.stat().st_size for file in folder.iterdir())
         return {"bytes": float(size), "energy_kept": kept}
 
@@ -111,7 +117,7 @@ class Weights:
         """Give the model back as it was: the base alone answers."""
         if self.full:
             for key, parameter in self.trainable.items():
-                parameter.data = self.base[key]
+                _put(parameter, self.base[key])
                 parameter.grad = None
                 parameter.requires_grad_(False)
         else:
@@ -132,13 +138,38 @@ def _values(model: nn.Module, start: Path) -> dict[str, Tensor]:
         )
     own = difference.base_parameters(model)
     merged = {
-        f"{path}.weight": own[f"{path}.weight"].float() + cast("Any", layer).get_delta_weight(NAME).detach()
+        f"{path}.weight": _plus(own[f"{path}.weight"], cast("Any", layer).get_delta_weight(NAME).detach())
         for path, layer in model.named_modules()
         if isinstance(layer, LoraLayer) and NAME in layer.lora_A
     }
     adapter.remove(model, NAME)
     adapter.activate(model, None)
     return merged
+
+
+def _plus(own: Tensor, change: Tensor) -> Tensor:
+    return own.detach().float() + several.placed(change, own)
+
+
+def _can_change(parameters: Mapping[str, Tensor]) -> None:
+    """Raises: TrainingError: parameters lie in parts, which FSDP2 keeps in the memory they have, and not as masters."""
+    if any(several.lies_in_parts(one) and one.dtype != torch.float32 for one in parameters.values()):
+        raise TrainingError(
+            "Layers in several processes are trained in the precision they have.", "Load them in float32 first."
+        )
+
+
+def _kept(parameter: nn.Parameter) -> Tensor:
+    """Its values, for `_put` to bring back."""
+    return parameter.detach().clone() if several.lies_in_parts(parameter) else parameter.data
+
+
+def _put(parameter: nn.Parameter, value: Tensor) -> None:
+    """Give it other values: other memory, but where FSDP2 reads the memory that it was made with."""
+    if several.lies_in_parts(parameter):
+        parameter.data.copy_(value)
+    else:
+        parameter.data = value
 
 
 _LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
