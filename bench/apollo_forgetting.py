@@ -42,6 +42,7 @@ def arms() -> dict[str, list[str]]:
 def plot(results: list[dict[str, Any]], file: Path) -> None:
     """Gain against drift, a line a method, each point a rate with the range over seeds."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -57,6 +58,9 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
             axes.hlines(gain, *np.quantile(runs[:, 0], (0, 1)), color=COLOURS[method], alpha=0.4)
             axes.vlines(drift, *np.quantile(runs[:, 1], (0, 1)), color=COLOURS[method], alpha=0.4)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("forgetting: drift from the base (nats per token)")
     axes.set_ylabel("gain: held-out wordings as taught (share)")
     axes.legend(frameon=False)
