@@ -53,7 +53,7 @@ REPLY = 127  # trained tokens of a decision; with the token that predicts the fi
 
 @dataclass(frozen=True)
 class Case:
-    """K decisions after one context, and how many times faster than TRL they must be."""
+    """K decisions after one context, and how many times faster than TRL, and smaller, they must be."""
 
     context: int
     decisions: int
@@ -61,12 +61,14 @@ class Case:
     aim: float | None = None
     cached_floor: float | None = None
     cached_aim: float | None = None
+    memory_floor: float | None = None
+    memory_aim: float | None = None
 
 
 CASES = (
     Case(2048, 8, 6, 12),
     Case(10_240, 1, 2, 2.5),
-    Case(10_240, 8, 12, 19, 40, 75),
+    Case(10_240, 8, 12, 19, 40, 75, 10, 40),
     Case(30_720, 8, 25, 50),
 )
 
@@ -248,7 +250,8 @@ def compare(shape: str, case: Case, steps: int, device: torch.device, log: Path 
             _row(f"{head}: times faster, cached", [whole / s for s in mine.steps], case.cached_floor, case.cached_aim),
         ]
         if mine.peak:
-            rows.append(_row(f"{head}: memory, TRL's over ours", [theirs.peak / mine.peak]))
+            over = [theirs.peak / mine.peak]
+            rows.append(_row(f"{head}: memory, TRL's over ours", over, case.memory_floor, case.memory_aim))
     return rows
 
 

@@ -57,8 +57,9 @@ def test_every_method_has_five_rates_and_its_own_line(
     assert {method: mine[0].optimizer for method, mine in settings.items()} == {
         "AdamW": "adamw", "APOLLO": "apollo", "APOLLO-Mini": "apollo_mini", "LoRA": "adamw",
     }  # fmt: skip
-    for mine in settings.values():
-        assert len(mine) == 5 and mine[2].lr == preset(mine[2].preset).lr and mine[4].lr == 16 * mine[0].lr
+    for method, mine in settings.items():
+        usual = 0 if method.startswith("APOLLO") else 2
+        assert len(mine) == 5 and mine[usual].lr == preset(mine[0].preset).lr and mine[4].lr == 16 * mine[0].lr
     log, out = tmp_path / "log.jsonl", tmp_path / "curve.svg"
     rows = [result("base", 0, 0.0, 0.0)]
     rows += [
@@ -73,6 +74,14 @@ def test_every_method_has_five_rates_and_its_own_line(
     assert told[f"{arms['APOLLO'][3]}: held-out wordings as taught"] == pytest.approx(0.6)
     assert told[f"{arms['LoRA'][0]}: drift, nats a token"] == pytest.approx(0.015)
     assert out.read_text().startswith("<?xml") and "drift" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["x", "--arms", f"base,{arms['LoRA'][1]}", "--from-log", str(log)])
+    curve.main()
+    table = capsys.readouterr().out
+    assert arms["LoRA"][1] in table and arms["LoRA"][2] not in table
+    monkeypatch.setattr(sys, "argv", ["x", "--arms", "adapter lr=7"])
+    with pytest.raises(SystemExit):
+        curve.main()
+    assert "There is no arm 'adapter lr=7'" in capsys.readouterr().err
 
 
 def test_the_row_of_five_nights_says_which(bench: Any) -> None:

@@ -45,6 +45,13 @@ def lies_in_parts(tensor: Tensor) -> bool:
     return hasattr(tensor, "device_mesh")
 
 
+def kinds(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Those that lie in parts and those that do not, as few of torch's functions take both; a kind without any is left
+    out."""
+    both = [[one for one in parameters if lies_in_parts(one) is parts] for parts in (False, True)]
+    return [kind for kind in both if kind]
+
+
 def whole(tensor: Any) -> Tensor:
     """All of it in every process. Those that lie in parts are put together by all processes at once."""
     out: Tensor = tensor.full_tensor() if lies_in_parts(tensor) else tensor
@@ -99,10 +106,10 @@ def added(parameters: Sequence[nn.Parameter], figures: Mapping[str, float]) -> d
 def clipped(parameters: Sequence[nn.Parameter], most: float) -> float:
     """Scale the gradients down to a norm of `most`; their norm before. As `clip_grad_norm_`, which takes no mixture of
     what lies in parts and what does not."""
-    kinds = [[one for one in parameters if lies_in_parts(one) is parts] for parts in (False, True)]
-    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds if kind]
+    every = kinds(parameters)
+    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in every]
     norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
-    for kind in kinds:
+    for kind in every:
         nn.utils.clip_grads_with_norm_(kind, most, norm)
     return float(norm)
 

@@ -205,8 +205,7 @@ def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) 
 
 def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:
     if settings.optimizer == "adamw":
-        kinds = [[one for one in trainable if several.lies_in_parts(one) is parts] for parts in (False, True)]
-        groups = [{"params": kind} for kind in kinds if kind]  # no fused step takes both
+        groups = [{"params": kind} for kind in several.kinds(trainable)]  # no fused step takes both
         return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     mini: dict[str, Any] = (
         {"rank": 1, "scale": 128.0, "tensorwise": True} if settings.optimizer == "apollo_mini" else {}
