@@ -16,6 +16,8 @@ Authority = Literal["user", "tool", "assistant", "dream", "unknown"]
 SceneKind = Literal["apply", "near_miss", "ordinary"]
 Split = Literal["train", "exam"]
 LessonStatus = Literal["proposed", "approved", "refused", "learned", "unlearned", "undone"]
+NodeKind = Literal["experience", "lesson", "reflection", "skill", "entity"]
+LinkKind = Literal["follows", "similar", "mentions", "corrects", "contradicts", "derived_from"]
 
 T = TypeVar("T")
 
@@ -107,6 +109,29 @@ class Scene:
     authority: Authority = "dream"  # the minimum over its lineage
     lineage: tuple[str, ...] = ()  # experience ids
     ended: bool = True  # False where `answer` was cut at its length, so that no end is learned from it
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something in the memory graph. The id of an experience's or a lesson's node is that of the record after its kind,
+    "lesson:9c1..."; people and things are entities, by name."""
+
+    id: str
+    persona: str
+    kind: NodeKind
+    text: str  # in a line: what was asked, the lesson's note, the name
+    time: float  # seconds since 1970
+    authority: Authority = "unknown"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A typed link of the memory graph. `similar` and `contradicts` have no direction."""
+
+    source: str
+    target: str
+    kind: LinkKind
+    weight: float  # in (0, 1]
 
 
 def new_id(*parts: object) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from slowwave.records import Experience
 
-app = typer.Typer(help="What was lived, with its salience: list, show.", no_args_is_help=True)
+app = typer.Typer(help="What was lived, with its salience: list, show, erase.", no_args_is_help=True)
 FIVE = ("surprise", "novelty", "arousal", "reward", "conflict")
 
 
@@ -68,6 +68,31 @@ def show(
         chosen = "is chosen" if salience.total >= bar else "is not chosen"
         lines += [f"{salience.total:.2f}  total     with a threshold of {bar:.2f} it {chosen}"]
     session.answer({"experience": to_dict(experience)}, *lines)
+
+
+@app.command("erase")
+def erase(
+    id: Annotated[str, typer.Argument(help="An experience's id, or the beginning of one.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove an experience for good, with the lessons that came from it alone and its part of the memory graph."""
+    from slowwave.night.lease import Lease
+    from slowwave.night.past import nights_with
+    from slowwave.records import to_dict
+
+    session = Session(home, as_json=as_json)
+    whole = session.store.experience(id).id
+    with Lease(session.home):  # no night may be dreaming of it
+        gone = session.store.erase(whole)
+    nights = nights_with(session.home, whole)
+    learned = [lesson for lesson in gone.lessons if lesson.status == "learned"]
+    session.answer(
+        {"erased": whole, "lessons": [to_dict(o) for o in gone.lessons], "nodes": gone.nodes, "nights": nights},
+        f"Erased: {whole}, {len(gone.lessons)} lessons, {gone.nodes} nodes of the memory graph.",
+        *(f"Night {lesson.night} learned it; `slowwave undo {lesson.night}` takes that back." for lesson in learned),
+        *([f"Its words stay in the folders of nights {', '.join(map(str, nights))}."] if nights else []),
+    )
 
 
 def score(session: Session) -> None:

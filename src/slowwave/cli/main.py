@@ -22,6 +22,7 @@ from slowwave.cli import (
     first_night,
     import_file,
     lessons,
+    memory,
     models,
     next_step,
     nights,
@@ -50,6 +51,7 @@ app.command("import")(import_file.import_file)
 app.add_typer(experiences.app, name="experiences")
 app.command("teach")(teach.teach)
 app.add_typer(lessons.app, name="lessons")
+app.add_typer(memory.app, name="memory")
 app.command("sleep")(sleep.sleep)
 app.command("nights")(nights.nights)
 app.command("show")(show.show)

@@ -12,7 +12,9 @@
         store.lessons("default", status="approved"); store.lesson("9c1"); store.edit_lesson(id, answer="...")
         store.set_status(lesson_id, "learned", night=7)
         store.get_statistics("salience/default"); store.put_statistics("salience/default", {...})
-        store.personas(); store.add_persona("ann")  # adding an experience of a new persona adds the persona
+        store.erase("3f2a")                         # with all that comes from it alone
+    store.graph.load("default")                 # the memory graph: see `graph`
+    store.personas(); store.add_persona("ann")  # adding an experience of a new persona adds the persona
 
 One Store serves all threads of a process, and several processes may open the same file: each write is one short
 transaction that waits up to ten seconds for the others. The store knows no model, no tensor and no HTTP.
@@ -22,19 +24,21 @@ Raises StoreError (locked, damaged, read-only), OutOfSpace, NotFound, UsageError
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, RowMapping, Table, delete, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from slowwave.errors import NotFound, UsageError
 from slowwave.experience import tables
 from slowwave.experience.database import Database, url_of
+from slowwave.experience.graph import GraphStore, derived, unmentioned
 from slowwave.experience.rows import (
     experience_record,
     experience_row,
@@ -57,6 +61,13 @@ class Added(NamedTuple):
     duplicates: int
 
 
+class Erased(NamedTuple):
+    """What went with an experience: the lessons that came from nothing else, and how many nodes of the graph."""
+
+    lessons: list[Lesson]
+    nodes: int
+
+
 class Store:
     """Experiences, lessons, personas and running statistics; see the module's head."""
 
@@ -74,6 +85,11 @@ class Store:
     def close(self) -> None:
         """Closes all connections; the store cannot be used afterwards."""
         self._database.close()
+
+    @cached_property
+    def graph(self) -> GraphStore:
+        """The memory graph."""
+        return GraphStore(self._database)
 
     # Experiences
 
@@ -117,6 +133,38 @@ class Store:
         """By id, or by the beginning of one. Raises NotFound."""
         with self._database.read() as connection:
             return experience_record(_one(connection, tables.experiences, id, "experience"))
+
+    def some_experiences(self, ids: Sequence[str]) -> list[Experience]:
+        """Those of these ids that are stored, in their order."""
+        table = tables.experiences
+        found: dict[str, Experience] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(ids), BATCH):
+                query = select(table).where(table.c.id.in_(ids[start : start + BATCH]))
+                found |= {row["id"]: experience_record(row) for row in connection.execute(query).mappings()}
+        return [found[id] for id in ids if id in found]
+
+    def erase(self, id: str) -> Erased:
+        """Removes an experience and all that comes from it alone: lessons, and of the graph its node, theirs, what was
+        made of them, and the people and things that nothing else mentions. Raises NotFound.
+
+        What a night has made of it stays in that night's folder, and what it learned in its weights.
+        """
+        lineage = tables.lineage
+        with self._database.write() as connection:
+            whole = _one(connection, tables.experiences, id, "experience")["id"]
+            mine = list(connection.execute(select(lineage.c.lesson).where(lineage.c.experience == whole)).scalars())
+            connection.execute(delete(lineage).where(lineage.c.experience == whole))
+            alone = [_get_lesson(connection, lesson) for lesson in mine]
+            alone = [lesson for lesson in alone if not lesson.experiences]
+            before = _count(connection, tables.nodes)
+            made = derived(connection, [f"experience:{whole}", *(f"lesson:{lesson}" for lesson in mine)])
+            connection.execute(delete(tables.nodes).where(tables.nodes.c.id.in_(made)))
+            for lesson in alone:
+                connection.execute(delete(tables.lessons).where(tables.lessons.c.id == lesson.id))
+            connection.execute(delete(tables.experiences).where(tables.experiences.c.id == whole))
+            unmentioned(connection)
+            return Erased(alone, before - _count(connection, tables.nodes))
 
     def unscored(self, persona: str) -> list[Experience]:
         """Those without salience, oldest first."""
@@ -239,6 +287,10 @@ class Store:
         with self._database.write() as connection:
             whole = _one(connection, table, id, kind)["id"]
             connection.execute(update(table).where(table.c.id == whole).values(values))
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar() or 0
 
 
 def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:

@@ -87,3 +87,32 @@ statistics = Table(
     Column("name", String(100), primary_key=True),
     Column("body", JSON, nullable=False),
 )
+
+# The memory graph. Nodes have a number, as links are many and short. What a node stands for takes it along.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(80), nullable=False, unique=True),
+    Column("persona", ForeignKey("personas.name"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("authority", String(16), nullable=False),
+    Column("embedding", LargeBinary),  # float32, little-endian; NULL: not embedded yet
+    Column("experience", ForeignKey("experiences.id", ondelete="CASCADE")),
+    Column("lesson", ForeignKey("lessons.id", ondelete="CASCADE")),
+    Index("nodes_by_persona", "persona", "kind"),
+    Index("nodes_by_experience", "experience"),
+    Index("nodes_by_lesson", "lesson"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("source", ForeignKey("nodes.number", ondelete="CASCADE"), primary_key=True),
+    Column("target", ForeignKey("nodes.number", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("weight", Float, nullable=False),
+    Index("links_by_target", "target"),
+)

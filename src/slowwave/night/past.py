@@ -29,6 +29,18 @@ def scenes_of(home: Path, lessons: Sequence[Lesson]) -> list[Scene]:
     return [scene for lesson in lessons for scene in found.get(lesson.id, [])]
 
 
+def nights_with(home: Path, experience: str) -> list[int]:
+    """The nights whose folders hold words of an experience: as what came in, or as what a lesson came from."""
+    found = []
+    for night in files.folders(home):
+        if night.has(files.LESSONS):
+            read = night.read(files.LESSONS)
+            rows = [*read["lessons"], *read["earlier"]]
+            came_in = {row["id"] for row in read["came_in"]} | {id for row in rows for id in row["experiences"]}
+            found += [night.number] if experience in came_in else []
+    return found
+
+
 def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
     """Lesson id -> how many examined nights tried it, worded as it is now, in vain.
 

@@ -20,6 +20,7 @@ from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer
 from slowwave.exam.retention import Reference
+from slowwave.experience.linking import Linker
 from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
 from slowwave.models.zoo import resolve
@@ -69,6 +70,9 @@ class Rooms(Protocol):
 
     def score(self, store: Store, persona: str, progress: Progress) -> None:
         """Give every experience without salience one."""
+
+    def link(self, store: Store, persona: str, progress: Progress) -> None:
+        """Bring the memory graph up to what the store holds."""
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
@@ -140,6 +144,10 @@ class ModelRooms:
         score_unscored(
             store, persona, self.engine, self.embedder, self.settings.salience, partial(progress, "salience")
         )
+
+    def link(self, store: Store, persona: str, progress: Progress) -> None:
+        """Links by the embedder's vectors."""
+        Linker(store, self.embedder, persona).link(partial(progress, "memory"))
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress

@@ -151,6 +151,7 @@ class Sleep:
             self.rooms.score(self.store, self.persona, self.progress)
         attempts = past.attempts(self.home, self.store, self.persona)
         gathered = gather(self.store, self.persona, self.settings, attempts)
+        self.rooms.link(self.store, self.persona, self.progress)
         written = [night.write(files.LESSONS, gathered.to_json())]
         if not gathered.lessons:
             raise _Ended(gate.because("skipped", gathered.why_empty()))

@@ -6,11 +6,15 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from slowwave.config import Settings
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import mark
 from slowwave.exam.retention import Retention
+from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.models.registry import Registry
 from slowwave.night.history import NightSummary
@@ -44,6 +48,12 @@ class CheapRooms:
         for experience in store.unscored(persona):
             loud = 0.9 if experience.outcome.correction else 0.1
             store.set_salience(experience.id, Salience(loud, loud, loud, loud, loud, loud))
+
+    def link(self, store: Store, persona: str, progress: Any) -> None:
+        Linker(store, self, persona).link(lambda done, of: progress("memory", done, of))
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.eye(8, dtype=np.float32)[[len(text) % 8 for text in texts]]
 
     def dream(self, lessons: Sequence[Lesson], earlier: Sequence[Scene], **_: object) -> list[Scene]:
         def scene(lesson: Lesson, kind: str, text: str, split: str) -> Scene:

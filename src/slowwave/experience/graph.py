@@ -1,0 +1,192 @@
+"""The memory graph in the store: rows of nodes and links, read as arrays. What they mean is in `memory`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from slowwave.experience.database import Database
+from slowwave.experience.tables import experiences, lessons, links, nodes
+from slowwave.memory.graph import KINDS, Graph, Links
+from slowwave.records import Link, Node
+
+BATCH = 500  # of the ids in one statement: SQLite takes some thousand parameters
+
+
+class Held(NamedTuple):
+    """A node as it is stored, with what linking needs to know of the record behind it."""
+
+    number: int
+    node: Node
+    vector_D: np.ndarray | None
+    source: str  # of an experience
+    question: str  # of a lesson
+    answer: str
+
+
+class GraphStore:
+    """The graph of every persona. Reached as `store.graph`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, new: Iterable[tuple[Node, np.ndarray | None]], between: Iterable[Link]) -> None:
+        """Adds nodes with their vectors_D, and links among stored nodes, in one transaction.
+
+        What is there already stays as it is; a link to a node that is gone by now is left out. Raises StoreError.
+        """
+        between = list(between)
+        with self._database.write() as connection:
+            new = list(new)
+            _insert(connection, nodes, [_row(node, vector_D) for node, vector_D in new])
+            lived = [
+                {"of": node.id.partition(":")[2], "vector": np.asarray(vector_D, "<f4").tobytes()}
+                for node, vector_D in new
+                if node.kind == "experience" and vector_D is not None
+            ]
+            if lived:  # an experience keeps its own vector: one that is amended loses it, and is linked anew
+                query = update(experiences).where(
+                    experiences.c.id == bindparam("of"), experiences.c.embedding.is_(None)
+                )
+                connection.execute(query.values(embedding=bindparam("vector")), lived)
+            number = _numbers(connection, {id for link in between for id in (link.source, link.target)})
+            rows = [
+                {"source": number[one.source], "target": number[one.target], "kind": one.kind, "weight": one.weight}
+                for one in between
+                if one.source in number and one.target in number and one.source != one.target
+            ]
+            _insert(connection, links, rows)
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """Removes nodes with their links, and the people and things that nothing mentions any more."""
+        with self._database.write() as connection:
+            for start in range(0, len(ids), BATCH):
+                connection.execute(delete(nodes).where(nodes.c.id.in_(ids[start : start + BATCH])))
+            unmentioned(connection)
+
+    def held(self, persona: str, after: int = 0) -> list[Held]:
+        """The nodes with a number above `after`, in the order in which they came."""
+        vector = func.coalesce(nodes.c.embedding, experiences.c.embedding).label("vector")
+        query = (
+            select(nodes, vector, experiences.c.source, lessons.c.question, lessons.c.answer)
+            .outerjoin(experiences, experiences.c.id == nodes.c.experience)
+            .outerjoin(lessons, lessons.c.id == nodes.c.lesson)
+            .where(nodes.c.persona == persona, nodes.c.number > after)
+            .order_by(nodes.c.number)
+        )
+        with self._database.read() as connection:
+            return [
+                Held(
+                    row.number, _record(row), None if row.vector is None else np.frombuffer(row.vector, "<f4"),
+                    row.source or "", row.question or "", row.answer or "",
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def load(self, persona: str) -> Graph:
+        """The whole graph of a persona."""
+        held = self.held(persona)
+        place = {one.number: at for at, one in enumerate(held)}
+        size = max((len(one.vector_D) for one in held if one.vector_D is not None), default=0)
+        vectors_N_D = np.zeros((len(held), size), np.float32)
+        for at, one in enumerate(held):
+            if one.vector_D is not None and len(one.vector_D) == size:  # not so after a change of embedder
+                vectors_N_D[at] = one.vector_D
+        mine = select(links.c.source, links.c.target, links.c.kind, links.c.weight).join(
+            nodes, nodes.c.number == links.c.source
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(mine.where(nodes.c.persona == persona)).all()
+        found = [(place[a], place[b], kind, weight) for a, b, kind, weight in rows if a in place and b in place]
+        return Graph(tuple(one.node for one in held), vectors_N_D, Links.of([row for row in found if row[2] in KINDS]))
+
+    def changeable(self, persona: str) -> list[tuple[Node, bool]]:
+        """The nodes that may no longer say what the store does, and whether there is a vector: lessons and what was
+        made of them, and experiences that were amended."""
+        vector = func.coalesce(nodes.c.embedding, experiences.c.embedding)
+        query = select(nodes, vector.is_not(None).label("embedded"))
+        query = query.outerjoin(experiences, experiences.c.id == nodes.c.experience).where(
+            nodes.c.persona == persona,
+            nodes.c.kind.in_(("lesson", "reflection", "skill"))
+            | ((nodes.c.kind == "experience") & experiences.c.embedding.is_(None)),
+        )
+        with self._database.read() as connection:
+            return [(_record(row), bool(row.embedded)) for row in connection.execute(query)]
+
+    def vectors(self, experience_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors_D that experiences have already."""
+        query = select(experiences.c.id, experiences.c.embedding).where(
+            experiences.c.id.in_(experience_ids), experiences.c.embedding.is_not(None)
+        )
+        with self._database.read() as connection:
+            return {row.id: np.frombuffer(row.embedding, "<f4") for row in connection.execute(query)}
+
+    def unlinked(self, persona: str) -> tuple[list[str], list[str]]:
+        """Ids of experiences and of lessons that have no node yet, oldest first."""
+        lived: Select[Any] = select(experiences.c.id).outerjoin(nodes, nodes.c.experience == experiences.c.id)
+        lived = lived.where(experiences.c.persona == persona, nodes.c.id.is_(None))
+        taught: Select[Any] = select(lessons.c.id).outerjoin(nodes, nodes.c.lesson == lessons.c.id)
+        taught = taught.where(lessons.c.persona == persona, nodes.c.id.is_(None), lessons.c.status != "refused")
+        with self._database.read() as connection:
+            return (
+                list(connection.execute(lived.order_by(experiences.c.moment, experiences.c.id)).scalars()),
+                list(connection.execute(taught.order_by(lessons.c.created, lessons.c.id)).scalars()),
+            )
+
+
+def derived(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """The reflections and skills that come from these nodes, and from those, and so on."""
+    found: dict[str, None] = {}
+    waiting = list(ids)
+    other = nodes.alias()
+    query = (
+        select(other.c.id)
+        .join(links, links.c.source == other.c.number)
+        .join(nodes, nodes.c.number == links.c.target)
+        .where(links.c.kind == "derived_from", other.c.kind.in_(("reflection", "skill")))
+    )
+    while waiting:
+        more = connection.execute(query.where(nodes.c.id == waiting.pop())).scalars()
+        new = [id for id in more if id not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
+
+
+def unmentioned(connection: Connection) -> None:
+    """Removes the people and things that nothing mentions any more."""
+    mentioned = select(links.c.target).where(links.c.kind == "mentions")
+    connection.execute(delete(nodes).where(nodes.c.kind == "entity", nodes.c.number.not_in(mentioned)))
+
+
+def _row(node: Node, vector_D: np.ndarray | None) -> dict[str, Any]:
+    ref = node.id.partition(":")[2]
+    return {
+        "id": node.id, "persona": node.persona, "kind": node.kind, "text": node.text, "time": node.time,
+        "authority": node.authority,
+        "embedding": None if vector_D is None or node.kind == "experience" else np.asarray(vector_D, "<f4").tobytes(),
+        "experience": ref if node.kind == "experience" else None, "lesson": ref if node.kind == "lesson" else None,
+    }  # fmt: skip
+
+
+def _record(row: Any) -> Node:
+    return Node(row.id, row.persona, row.kind, row.text, row.time, row.authority)
+
+
+def _numbers(connection: Connection, ids: set[str]) -> dict[str, int]:
+    every = sorted(ids)
+    found: dict[str, int] = {}
+    for start in range(0, len(every), BATCH):
+        query = select(nodes.c.id, nodes.c.number).where(nodes.c.id.in_(every[start : start + BATCH]))
+        found |= {row.id: row.number for row in connection.execute(query)}
+    return found
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    if rows:
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)

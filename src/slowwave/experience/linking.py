@@ -1,0 +1,98 @@
+"""Brings the memory graph up to what the store holds: new experiences and lessons are linked to the older ones, and
+what a night taught becomes a reflection and skills.
+
+What has changed since it was linked (a follow-up came, a lesson was edited, a night undone) is linked anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from slowwave.experience.items import consolidated, lesson_line, of_experience, of_lesson
+from slowwave.experience.salience import Embeds, gist
+from slowwave.experience.store import Store
+from slowwave.memory.grow import Grower, Item
+from slowwave.records import Lesson
+
+BATCH = 256  # memories a transaction: what an interruption loses is linked at the next time
+
+
+class Linker:
+    """Links what one persona's store gains. Keep one as long as a process runs: it remembers what it has read."""
+
+    def __init__(self, store: Store, embedder: Embeds, persona: str) -> None:
+        self.store, self.embedder, self.persona = store, embedder, persona
+        self._grower = Grower(persona)
+        self._read = 0  # the highest number of a node that the grower knows
+
+    def link(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
+        """Links all that is new; returns how many experiences and lessons that was. Raises StoreError.
+
+        Args:
+            progress: called with how many are done, and of how many. Raising from it stops between batches.
+        """
+        lessons = {one.id: one for one in self.store.lessons(self.persona) if one.status != "refused"}
+        due = consolidated(lessons.values())
+        if stale := self._stale(lessons, {item.node.id for item in due}):
+            self.store.graph.drop(stale)
+            self._grower, self._read = Grower(self.persona), 0
+        self._refresh()
+        lived, taught = self.store.graph.unlinked(self.persona)
+        of = len(lived) + len(taught)
+        for start in range(0, len(lived), BATCH):
+            self._take(self._experiences(lived[start : start + BATCH]))
+            progress(min(start + BATCH, len(lived)), of)
+        self._take(self._lessons([lessons[id] for id in taught if id in lessons]))
+        self._take(self._embedded(self._grower.new(due)))
+        if of:
+            progress(of, of)
+        return of
+
+    def _stale(self, lessons: dict[str, Lesson], due: set[str]) -> list[str]:
+        """Nodes that no longer say what the store does."""
+        found = []
+        for node, embedded in self.store.graph.changeable(self.persona):
+            if node.kind == "lesson":
+                lesson = lessons.get(node.id.partition(":")[2])
+                gone = lesson is None or lesson_line(lesson) != node.text
+            else:
+                gone = not embedded if node.kind == "experience" else node.id not in due
+            if gone:
+                found.append(node.id)
+        return found
+
+    def _refresh(self) -> None:
+        """Reads what was linked by other processes, and by this one."""
+        held = self.store.graph.held(self.persona, after=self._read)
+        nothing = np.zeros(0, np.float32)
+        self._grower.recall(
+            [
+                Item(one.node, nothing if one.vector_D is None else one.vector_D, source=one.source,
+                     question=one.question, answer=one.answer)
+                for one in held
+            ]
+        )  # fmt: skip
+        self._read = held[-1].number if held else self._read
+
+    def _take(self, items: Sequence[Item]) -> None:
+        grown = self._grower.take(items)
+        self.store.graph.add(grown.nodes, grown.links)
+
+    def _experiences(self, ids: Sequence[str]) -> list[Item]:
+        lived, vectors = self.store.some_experiences(ids), self.store.graph.vectors(ids)
+        new = [one for one in lived if one.id not in vectors]
+        if new:
+            vectors |= dict(zip([one.id for one in new], self.embedder.embed([gist(one) for one in new]), strict=True))
+        return [replace(of_experience(one), vector_D=vectors[one.id]) for one in lived]
+
+    def _lessons(self, lessons: Sequence[Lesson]) -> list[Item]:
+        return self._embedded(
+            [of_lesson(lesson, self.store.some_experiences(lesson.experiences)) for lesson in lessons]
+        )
+
+    def _embedded(self, items: Sequence[Item]) -> list[Item]:
+        vectors = self.embedder.embed([item.speaks for item in items]) if items else ()
+        return [replace(item, vector_D=vector_D) for item, vector_D in zip(items, vectors, strict=True)]

@@ -1,0 +1,131 @@
+"""From what is new to nodes and links, in the order of time: what follows what, is like what, mentions, corrects and
+contradicts what, and comes from what.
+
+A `Grower` remembers what is in the graph already, so that a new memory costs one product with the vectors of all older
+ones and nothing else. Knows no store and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from slowwave.exam.match import normalise
+from slowwave.memory.entities import entities
+from slowwave.records import Link, Node, new_id
+
+SIMILAR = 0.55  # least cosine of two memories that are linked for it
+NEAREST = 8  # at most so many links of that kind from a new memory to older ones
+SITTING = 1800.0  # seconds: what one source says within them follows what it said before
+ALIKE = ("experience", "lesson", "reflection")  # what is compared with what
+
+
+@dataclass(frozen=True)
+class Item:
+    """A new memory: its node and vector_D, and what of it makes links."""
+
+    node: Node
+    vector_D: np.ndarray
+    speaks: str = ""  # the text in which people and things are looked for
+    source: str = ""  # who said it: what follows what is known within one source
+    corrects_last: bool = False  # it says that what came before was wrong
+    derived_from: tuple[str, ...] = ()  # ids of nodes
+    corrects: tuple[str, ...] = ()
+    question: str = ""
+    answer: str = ""  # a lesson's: two lessons with one question and two answers contradict each other
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What comes into the graph."""
+
+    nodes: list[tuple[Node, np.ndarray | None]]
+    links: list[Link]
+
+
+class Grower:
+    """Links new memories of one persona to all older ones."""
+
+    def __init__(self, persona: str) -> None:
+        self.persona = persona
+        self._ids: list[str] = []
+        self._vectors = np.zeros((0, 0), np.float32)  # room for more than there are; the first len(ids) count
+        self._last: dict[str, tuple[str, float]] = {}  # by source
+        self._known: set[str] = set()
+        self._asked: dict[str, list[tuple[str, str]]] = {}  # a question's words -> lessons and their answers
+
+    def recall(self, items: Sequence[Item]) -> None:
+        """What is in the graph already: no links are made of it."""
+        for item in items:
+            self._place(item)
+            self._keep(item)
+
+    def new(self, items: Sequence[Item]) -> list[Item]:
+        """Those that are not in the graph yet."""
+        return [item for item in items if item.node.id not in self._known]
+
+    def take(self, items: Sequence[Item]) -> Grown:
+        """The nodes and links of new memories. What is known already is passed over."""
+        items = sorted(self.new(items), key=lambda one: one.node.time)
+        out = Grown([], [])
+        places = [self._place(item) for item in items]
+        compared = [item.vector_D for item, place in zip(items, places, strict=True) if place is not None]
+        cosine_B_N = iter(np.stack(compared) @ self._vectors[: len(self._ids)].T) if compared else iter(())
+        for item, place in zip(items, places, strict=True):
+            link = lambda target, kind, weight=1.0, item=item: out.links.append(  # noqa: E731
+                Link(item.node.id, target, kind, weight)
+            )
+            out.nodes.append((item.node, item.vector_D))
+            if place is not None:
+                for target, cosine in self._nearest(next(cosine_B_N)[:place]):
+                    link(target, "similar", cosine)
+            before = self._last.get(item.source)
+            if before is not None and item.source and 0 <= item.node.time - before[1] <= SITTING:
+                link(before[0], "corrects" if item.corrects_last else "follows")
+            for target in item.derived_from:
+                link(target, "derived_from")
+            for target in item.corrects:
+                link(target, "corrects")
+            for target, answer in self._asked.get(normalise(item.question), []) if item.question else []:
+                if normalise(answer) != normalise(item.answer):
+                    link(target, "contradicts")
+            for name in entities(item.speaks):
+                entity = Node(entity_id(self.persona, name), self.persona, "entity", name, item.node.time)
+                if entity.id not in self._known:
+                    self._known.add(entity.id)
+                    out.nodes.append((entity, None))
+                link(entity.id, "mentions")
+            self._keep(item)
+        return out
+
+    def _nearest(self, cosine_N: np.ndarray) -> list[tuple[str, float]]:
+        near = np.flatnonzero(cosine_N >= SIMILAR)
+        near = near[np.argsort(-cosine_N[near], kind="stable")][:NEAREST]
+        return [(self._ids[place], min(1.0, float(cosine_N[place]))) for place in near]
+
+    def _keep(self, item: Item) -> None:
+        self._known.add(item.node.id)
+        if item.source:
+            self._last[item.source] = (item.node.id, item.node.time)
+        if item.question and item.answer:
+            self._asked.setdefault(normalise(item.question), []).append((item.node.id, item.answer))
+
+    def _place(self, item: Item) -> int | None:
+        """Where the vector of what is compared lies; None for what is not."""
+        if item.node.kind not in ALIKE or not len(item.vector_D):
+            return None
+        size = len(item.vector_D)
+        if self._vectors.shape[1] != size:  # the first, or after a change of embedder: only what is embedded alike
+            self._ids, self._vectors = [], np.zeros((64, size), np.float32)
+        if len(self._ids) == len(self._vectors):
+            self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._vectors[len(self._ids)] = item.vector_D
+        self._ids.append(item.node.id)
+        return len(self._ids) - 1
+
+
+def entity_id(persona: str, name: str) -> str:
+    """The node of a person or thing: one persona's, whatever the capitals."""
+    return f"entity:{new_id(persona, name.lower())}"

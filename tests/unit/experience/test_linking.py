@@ -1,0 +1,181 @@
+"""The memory graph in the store: what is linked, linked anew, and erased."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import networkx
+import numpy as np
+import pytest
+
+from slowwave.errors import NotFound
+from slowwave.experience.linking import Linker
+from slowwave.experience.store import Store
+from slowwave.memory.graph import Graph
+from slowwave.memory.graphml import write_graphml
+from slowwave.records import Check, Experience, Lesson, Outcome
+
+
+class Words:
+    """Texts as counts of their words: texts that share words are alike."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        self.seen += texts
+        rows = np.zeros((len(texts), 64), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().split():
+                row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % 64] += 1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def lived(id: str, text: str, time: str = "09:00:00", **fields: Any) -> Experience:
+    messages = ({"role": "user", "content": text}, {"role": "assistant", "content": "I am not sure."})
+    basis = Experience(id, "default", "user:ann", f"2026-03-01T{time}Z", messages, authority="user")
+    return dataclasses.replace(basis, **fields)
+
+
+TRAM = Lesson(
+    "tram", "default", "The tram to my office is tram 5.", "Which tram do I take to my office?", "Tram 5.",
+    Check(("5",)), experiences=("e1",), authority="user",
+)  # fmt: skip
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    store.add(lived("e1", "Which tram do I take to my office?", outcome=Outcome(correction="Tram 5.")))
+    store.add(lived("e2", "Is there a tram to the office of Globex?", "09:10:00", outcome=Outcome(rating=1)))
+    store.add(lived("e3", "How long do I boil an egg?", "12:00:00"))
+    store.save_lesson(TRAM)
+    Linker(store, Words(), "default").link()
+    return store
+
+
+def links(store: Store) -> set[tuple[str, str, str]]:
+    graph = store.graph.load("default")
+    rows = zip(graph.links.source_L, graph.links.kinds(), graph.links.target_L, strict=True)
+    return {(graph.nodes[a].id, kind, graph.nodes[b].id) for a, kind, b in rows}
+
+
+def texts(graph: Graph, kind: str) -> list[str]:
+    return [node.text for node in graph.nodes if node.kind == kind]
+
+
+def test_experiences_and_lessons_are_linked(filled: Store) -> None:
+    graph = filled.graph.load("default")
+    assert texts(graph, "experience") == [
+        "Which tram do I take to my office?", "Is there a tram to the office of Globex?", "How long do I boil an egg?",
+    ]  # fmt: skip
+    assert texts(graph, "lesson") == ["The tram to my office is tram 5."]
+    assert texts(graph, "entity") == ["office", "Globex"]
+    found = links(filled)
+    office = next(node.id for node in graph.nodes if node.text == "office")
+    assert {
+        ("experience:e2", "follows", "experience:e1"), ("lesson:tram", "derived_from", "experience:e1"),
+        ("lesson:tram", "corrects", "experience:e1"), ("lesson:tram", "similar", "experience:e1"),
+        ("experience:e1", "mentions", office), ("lesson:tram", "mentions", office),
+    } <= found  # fmt: skip
+    assert not [link for link in found if "experience:e3" in link]
+    length = {
+        node.kind: norm for node, norm in zip(graph.nodes, np.linalg.norm(graph.vectors_N_D, axis=1), strict=True)
+    }
+    assert length == {"experience": pytest.approx(1), "lesson": pytest.approx(1), "entity": 0}
+
+
+def test_linking_again_does_nothing_and_asks_no_model(filled: Store) -> None:
+    before, words = links(filled), Words()
+    assert Linker(filled, words, "default").link() == 0
+    assert words.seen == [] and links(filled) == before
+
+
+def test_one_linker_goes_on_with_what_comes(filled: Store) -> None:
+    linker, told = Linker(filled, Words(), "default"), list[tuple[int, int]]()
+    linker.link()
+    filled.add(lived("e4", "Which tram do I take to my school?", "09:20:00"))
+    Linker(filled, Words(), "default").link()  # another process
+    filled.add(lived("e5", "Which tram do I take to my gym?", "09:25:00"))
+    assert linker.link(lambda done, of: told.append((done, of))) == 1 and told[-1] == (1, 1)
+    found = links(filled)
+    assert {("experience:e5", "follows", "experience:e4"), ("experience:e5", "similar", "experience:e4")} <= found
+
+
+def test_what_changed_is_linked_anew(filled: Store) -> None:
+    filled.amend("e3", outcome=Outcome(), messages=[{"role": "user", "content": "Which tram do I take to my boat?"}])
+    filled.edit_lesson("tram", note="The tram to my office is tram 7.", answer="Tram 7.")
+    assert Linker(filled, Words(), "default").link() == 2
+    graph = filled.graph.load("default")
+    assert texts(graph, "lesson") == ["The tram to my office is tram 7."]
+    assert "Which tram do I take to my boat?" in texts(graph, "experience")
+    assert ("lesson:tram", "derived_from", "experience:e1") in links(filled)
+
+
+def test_a_refused_lesson_leaves_the_graph(filled: Store) -> None:
+    filled.set_status("tram", "refused")
+    Linker(filled, Words(), "default").link()
+    assert texts(filled.graph.load("default"), "lesson") == []
+
+
+def test_what_a_night_taught_is_a_reflection_and_a_way_to_do_something_a_skill(filled: Store) -> None:
+    how = dataclasses.replace(
+        TRAM, id="how", note="Broken chairs go to Ben.", question="How do we deal with broken chairs?", authority="tool"
+    )
+    filled.save_lesson(how)
+    for id in ("tram", "how"):
+        filled.set_status(id, "learned", night=3)
+    Linker(filled, Words(), "default").link()
+    graph = filled.graph.load("default")
+    made = {node.kind: node for node in graph.nodes}
+    assert made["reflection"].text == "Night 3 taught: The tram to my office is tram 5. Broken chairs go to Ben."
+    assert made["reflection"].authority == "tool", "the least of its lineage"
+    assert texts(graph, "skill") == ["Broken chairs go to Ben."]
+    assert (made["skill"].id, "derived_from", "lesson:how") in links(filled)
+    filled.set_status("how", "undone")
+    Linker(filled, Words(), "default").link()
+    graph = filled.graph.load("default")
+    assert texts(graph, "skill") == []
+    assert texts(graph, "reflection") == ["Night 3 taught: The tram to my office is tram 5."]
+
+
+def test_erasing_removes_what_comes_from_it_alone(filled: Store) -> None:
+    filled.save_lesson(dataclasses.replace(TRAM, id="both", note="Both.", experiences=("e1", "e2")))
+    filled.set_status("tram", "learned", night=1)
+    Linker(filled, Words(), "default").link()
+    gone = filled.erase("e1")
+    assert [lesson.id for lesson in gone.lessons] == ["tram"]
+    assert gone.nodes == 3, "the experience, the lesson, its reflection; the office is mentioned by what stays"
+    graph = filled.graph.load("default")
+    assert {node.id for node in graph.nodes if node.kind != "entity"} == {
+        "experience:e2", "experience:e3", "lesson:both",
+    }  # fmt: skip
+    assert filled.lesson("both").experiences == ("e2",)
+    with pytest.raises(NotFound):
+        filled.experience("e1")
+    filled.erase("e2")
+    assert filled.lessons() == [] and [node.id for node in filled.graph.load("default").nodes] == ["experience:e3"]
+    with pytest.raises(NotFound):
+        filled.erase("e1")
+
+
+def test_personas_share_nothing(filled: Store) -> None:
+    filled.add(lived("a1", "Which tram do I take to my office?", persona="ann"))
+    Linker(filled, Words(), "ann").link()
+    graph = filled.graph.load("ann")
+    assert [node.text for node in graph.nodes] == ["Which tram do I take to my office?", "office"]
+    assert graph.links.kinds() == ["mentions"]
+
+
+def test_graphml_is_read_by_others(filled: Store, tmp_path: Path) -> None:
+    filled.add(lived("e9", 'A <tag> & a "quote", a bell \x07 and ミラ'))
+    Linker(filled, Words(), "default").link()
+    graph = filled.graph.load("default")
+    write_graphml(graph, tmp_path / "graph.graphml")
+    read = networkx.read_graphml(tmp_path / "graph.graphml", force_multigraph=True)
+    assert set(read.nodes) == {node.id for node in graph.nodes}
+    assert read.nodes["experience:e9"]["text"] == 'A <tag> & a "quote", a bell \N{REPLACEMENT CHARACTER} and ミラ'
+    edges = {(a, data["link"], b) for a, b, data in read.edges(data=True)}
+    assert edges == links(filled)
+    assert all(0 < data["weight"] <= 1 for *_, data in read.edges(data=True))
