@@ -67,12 +67,18 @@ class NightSettings(Section):
 
 
 class ServeSettings(Section):
-    """The OpenAI-compatible server."""
+    """The OpenAI-compatible server, and what is in the prompt by day."""
 
     host: Annotated[str, Field(min_length=1, description="address to listen on; beyond loopback a key is required")] = (
         "127.0.0.1"
     )
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 takes a free one")] = 8642
+    context_tokens: Annotated[
+        int,
+        Field(
+            ge=0, le=4096, description="tokens of what no night has learned yet that a turn's prompt may take; 0: none"
+        ),
+    ] = 200
     upstream: Annotated[
         str, Field(pattern=r"^(https?://.+)?$", description="OpenAI-compatible endpoint to forward to; empty: none")
     ] = ""

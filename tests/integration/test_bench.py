@@ -14,7 +14,8 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 
 @pytest.mark.parametrize(
-    ("script", "figure"), [("night_quality.py", "held-out wordings"), ("precision.py", "training")]
+    ("script", "figure"),
+    [("night_quality.py", "held-out wordings"), ("precision.py", "training"), ("memory_graph.py", "a rank around")],
 )
 def test_smoke(script: str, figure: str, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from slowwave.models.embed import Embedder
     from slowwave.models.engine import Engine
     from slowwave.models.registry import Registry
+    from slowwave.night.waking import Waking
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of everything learned (default: SLOWWAVE_HOME or ~/.slowwave).")
@@ -94,6 +95,25 @@ class Session:
         from slowwave.models.embed import Embedder
 
         return Embedder.load(folder)
+
+    def waking(self) -> Waking | None:
+        """What the persona has learned since its last night, for its prompts; None where the settings want none.
+
+        Without the embedding model there is none either, which is told.
+        """
+        from slowwave.errors import ModelNotFound
+        from slowwave.night.waking import Waking
+
+        if not (budget := self.settings.serve.context_tokens):
+            return None
+        try:
+            embedder = self.embedder
+        except ModelNotFound as error:
+            err().print(f"What is learned by day stays out of the prompt: {error.message} {error.hint}", soft_wrap=True)
+            return None
+        waking = Waking(self.store, embedder, self.settings.night, budget)
+        waking.refresh(self.persona)
+        return waking
 
     def served(self) -> tuple[str, str | None]:
         """The served version, loaded: its name, and the name by which the engine knows it (None for the base).

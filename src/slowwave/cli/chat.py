@@ -21,10 +21,12 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
     """Talk with the assistant. What you correct is learned at the next sleep."""
     import readline  # noqa: F401  # gives input() its arrow keys and its history
 
+    from slowwave.night.waking import with_notes
+
     session = Session(home, flags=flags, persona=persona)
     session.greet_persona()
     version, adapter = session.served()
-    engine = session.engine
+    engine, waking = session.engine, session.waking()
     err().print(f"{version} answers. {HELP}")
     talk: list[Message] = []
     last: Experience | None = None
@@ -36,13 +38,18 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
             talk, last = [], None
         elif verb in ("/good", "/bad", "/correct"):
             last = _judge(session, last, verb, text.strip())
+            if waking:
+                waking.refresh(session.persona)
         elif verb.startswith("/"):
             err().print(HELP)
         elif line:
             talk.append({"role": "user", "content": line})
             with engine.using(adapter):
-                talk.append({"role": "assistant", "content": _say(session, talk)})
+                notes = waking.recalled(session.persona, talk) if waking else []
+                talk.append({"role": "assistant", "content": _say(session, with_notes(talk, notes))})
             last = _record(session, talk, last, version)
+            if waking:
+                waking.refresh(session.persona)
 
 
 def _read() -> str | None:
@@ -99,5 +106,5 @@ def _judge(session: Session, last: Experience | None, verb: str, text: str) -> E
     rating = 1.0 if verb == "/good" else -1.0
     outcome = replace(last.outcome, rating=rating, correction=text or last.outcome.correction)
     session.store.amend(last.id, outcome=outcome)
-    err().print("noted" if verb != "/correct" else "noted; the next sleep learns it")
+    err().print("noted" if verb != "/correct" else "noted; kept in mind until the next sleep learns it")
     return replace(last, outcome=outcome)

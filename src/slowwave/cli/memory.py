@@ -24,15 +24,28 @@ app = typer.Typer(help="How what was lived connects: list, show, quality, export
 def list_(
     persona: PersonaOption = None, home: HomeOption = None, as_json: JsonOption = False, flags: SetOption = None
 ) -> None:
-    """How many memories and links of each kind there are."""
+    """How many memories and links of each kind there are; which lessons live in the prompt, which in the weights."""
+    from rich.table import Table
+
+    from slowwave.night.waking import waiting
+
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     graph = linked(session)
-    nodes = Counter(node.kind for node in graph.nodes)
-    links = Counter(graph.links.kinds())
+    nodes, links = Counter(node.kind for node in graph.nodes), Counter(graph.links.kinds())
+    lives = [("prompt", lesson) for lesson in waiting(session.store, session.persona, session.settings.night)]
+    lives += [("weights", lesson) for lesson in session.store.lessons(session.persona, status="learned")]
+    table = Table("lives in", "night", "lesson", box=None, pad_edge=False)
+    for place, lesson in lives:
+        table.add_row(place, str(lesson.night or ""), printable(lesson.note))
     session.answer(
-        {"nodes": dict(nodes), "links": dict(links)},
+        {
+            "nodes": dict(nodes),
+            "links": dict(links),
+            "lessons": [{"lives_in": place, "id": o.id, "note": o.note, "night": o.night} for place, o in lives],
+        },
         *(f"{count:>8}  {kind}" for kind, count in nodes.most_common()),
         *(f"{count:>8}  {kind.replace('_', ' ')} (link)" for kind, count in links.most_common()),
+        *(("", table) if lives else ()),
         *(() if graph.nodes else ("Nothing was lived yet.",)),
     )
 
@@ -140,6 +153,7 @@ def _find(session: Session, graph: Graph, what: str) -> int:
     import numpy as np
 
     from slowwave.errors import NotFound
+    from slowwave.memory.grow import SIMILAR
 
     what = " ".join(what.split())
     begins = [
@@ -151,6 +165,8 @@ def _find(session: Session, graph: Graph, what: str) -> int:
     if not what or not graph.vectors_N_D.size:
         raise NotFound(f"Nothing is known about {what!r}.", "`slowwave memory list` says what there is.")
     cosine_N = graph.vectors_N_D @ session.embedder.embed([what])[0]
+    if cosine_N.max() < SIMILAR:
+        raise NotFound(f"Nothing like {what!r} was lived or learned.", "`slowwave memory list` says what there is.")
     return int(np.argmax(cosine_N))
 
 

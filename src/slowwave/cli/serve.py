@@ -57,7 +57,9 @@ def serve(
             answerer = UpstreamAnswerer(settings.upstream, upstream_key, upstream_model)
         else:
             answerer = LocalAnswerer(session.engine, session.registry)
-        app = create_app(answerer, Recorder(store), keys, (session.registry, store), session.persona)
+        waking = session.waking()
+        recorder = Recorder(store, remember=waking.refresh) if waking else Recorder(store)
+        app = create_app(answerer, recorder, keys, (session.registry, store), session.persona, waking)
         if as_json:
             print_json({"url": address_of(taken)})
         else:

@@ -89,20 +89,32 @@ class GraphStore:
 
     def load(self, persona: str) -> Graph:
         """The whole graph of a persona."""
-        held = self.held(persona)
-        place = {one.number: at for at, one in enumerate(held)}
-        size = max((len(one.vector_D) for one in held if one.vector_D is not None), default=0)
-        vectors_N_D = np.zeros((len(held), size), np.float32)
-        for at, one in enumerate(held):
-            if one.vector_D is not None and len(one.vector_D) == size:  # not so after a change of embedder
-                vectors_N_D[at] = one.vector_D
-        mine = select(links.c.source, links.c.target, links.c.kind, links.c.weight).join(
+        vector = func.coalesce(nodes.c.embedding, experiences.c.embedding).label("vector")
+        of = select(nodes, vector).outerjoin(experiences, experiences.c.id == nodes.c.experience)
+        between = select(links.c.source, links.c.target, links.c.kind, links.c.weight).join(
             nodes, nodes.c.number == links.c.source
         )
         with self._database.read() as connection:
-            rows = connection.execute(mine.where(nodes.c.persona == persona)).all()
-        found = [(place[a], place[b], kind, weight) for a, b, kind, weight in rows if a in place and b in place]
-        return Graph(tuple(one.node for one in held), vectors_N_D, Links.of([row for row in found if row[2] in KINDS]))
+            rows = connection.execute(of.where(nodes.c.persona == persona).order_by(nodes.c.number)).all()
+            found = connection.execute(between.where(nodes.c.persona == persona)).all()
+        size = max((len(row.vector) for row in rows if row.vector is not None), default=0) // 4
+        vectors_N_D = np.zeros((len(rows), size), np.float32)
+        for at, row in enumerate(rows):
+            if row.vector is not None and len(row.vector) == 4 * size:  # not so after a change of embedder
+                vectors_N_D[at] = np.frombuffer(row.vector, "<f4")
+        number_N = np.array([row.number for row in rows], np.int64)
+        code = {kind: at for at, kind in enumerate(KINDS)}
+        source_L, target_L, kind_L, weight_L = zip(*found, strict=True) if found else ((), (), (), ())
+        return Graph(
+            tuple(_record(row) for row in rows),
+            vectors_N_D,
+            Links(
+                np.searchsorted(number_N, np.array(source_L, np.int64)).astype(np.int32),
+                np.searchsorted(number_N, np.array(target_L, np.int64)).astype(np.int32),
+                np.array([code[kind] for kind in kind_L], np.uint8),
+                np.array(weight_L, np.float32),
+            ),
+        )
 
     def changeable(self, persona: str) -> list[tuple[Node, bool]]:
         """The nodes that may no longer say what the store does, and whether there is a vector: lessons and what was

@@ -38,6 +38,8 @@ def entities(text: str) -> list[str]:
     """
     text, found = text.replace("\u2019", "'"), dict[str, str]()
     for sentence in _SENTENCE.split(_TITLE.sub(r"\1", text)):
+        if sentence.isupper():
+            continue  # SHOUTED
         for match in _CAPITAL.finditer(sentence):
             words = match.group().split()
             while words and words[-1].lower() in _NO_NAME:

@@ -82,6 +82,10 @@ class Graph:
         steps.data = steps.data / total_N[rows]
         return steps
 
+    @cached_property
+    def _back_N_N(self) -> csr_array:
+        return self.steps_N_N.T.tocsr()
+
     def neighbours(self, place: int) -> list[tuple[int, LinkKind, float, bool]]:
         """Of one node: the other's place, the link's kind and weight, and whether the link starts here. The heaviest
         first."""
@@ -107,10 +111,9 @@ class Graph:
         if not start_N.sum() > 0 or (start_N < 0).any():
             raise ValueError("a rank needs seeds of positive weight")
         start_N /= start_N.sum()
-        back = self.steps_N_N.T.tocsr()
         rank_N = start_N
         while True:
-            moved_N = (1 - restart) * (back @ rank_N)
+            moved_N = (1 - restart) * (self._back_N_N @ rank_N)
             moved_N += (1 - moved_N.sum()) * start_N
             if np.abs(moved_N - rank_N).sum() < tolerance:
                 return moved_N

@@ -69,7 +69,7 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
     came_in = [_row(store, experience, level, permission) for experience in new]
     lessons = store.lessons(persona)
     due = ("approved",) if night.require_approval else ("approved", "proposed")
-    allowed = [lesson for lesson in lessons if _permitted(store, lesson, permission)]
+    allowed = [lesson for lesson in lessons if permitted(store, lesson, permission)]
     tried_enough = lambda lesson: attempts.get(lesson.id, 0) >= night.attempts  # noqa: E731
     chosen = [
         lesson for lesson in allowed
@@ -151,7 +151,7 @@ def _keep(store: Store, lesson: Lesson) -> None:
     )
 
 
-def _permitted(store: Store, lesson: Lesson, permission: Permission) -> bool:
+def permitted(store: Store, lesson: Lesson, permission: Permission) -> bool:
     """Whether all that a lesson comes from may teach: its own authority, and every experience in its lineage."""
     if not lesson.experiences:
         return lesson.authority in permission.authorities

@@ -59,6 +59,7 @@ class Morning:
     drift_bound: float
     serving: str
     undo: str
+    left_the_prompt: str  # a sentence; empty where nothing did
 
     @property
     def not_learned(self) -> list[Taught]:
@@ -82,8 +83,16 @@ def morning(night: NightFolder) -> Morning:
         metrics=night.read(files.METRICS) if night.has(files.METRICS) else [],
         training=exam.get("training", {}), strength=exam.get("fraction"), tries=exam.get("tries", []),
         drift_bound=dusk["settings"]["learn"]["drift_bound"], serving=serving,
+        left_the_prompt=_left(night.read(files.PROMPT)) if night.has(files.PROMPT) else "",
         undo=f"slowwave undo {night.number}" if promoted else "Nothing to undo: the served version did not change.",
     )  # fmt: skip
+
+
+def _left(prompt: dict[str, Any]) -> str:
+    return (
+        f"{prompt['lessons']} lessons are in the weights and left the prompt, which is {prompt['tokens_a_turn']:.1f} "
+        f"tokens a turn shorter (newest {prompt['turns']} turns)."
+    )
 
 
 def _headline(number: int, verdict: dict[str, Any], lessons: list[Taught], serving: str) -> str:

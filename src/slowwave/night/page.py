@@ -36,7 +36,8 @@ def page(night: NightFolder) -> str:
     m = morning(night)
     body = "".join([
         f"<h1>{escape(m.headline)}</h1><p class='soft'>Persona {escape(m.persona)}. "
-        f"Serving <code>{escape(m.serving)}</code>. To take it back: <code>{escape(m.undo)}</code></p>",
+        f"Serving <code>{escape(m.serving)}</code>. To take it back: <code>{escape(m.undo)}</code>"
+        f"{f'<br>{escape(m.left_the_prompt)}' if m.left_the_prompt else ''}</p>",
         _not_learned(m), _lessons(m), _came_in(m), _training(m), _reasons(m),
     ])  # fmt: skip
     allowed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -24,6 +24,7 @@ from slowwave.experience.linking import Linker
 from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
 from slowwave.models.zoo import resolve
+from slowwave.night import waking
 from slowwave.records import Lesson, Scene
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class Rooms(Protocol):
 
     def link(self, store: Store, persona: str, progress: Progress) -> None:
         """Bring the memory graph up to what the store holds."""
+
+    def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
+        """What lessons would take in a turn's prompt: mean tokens, and over how many turns."""
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
@@ -148,6 +152,10 @@ class ModelRooms:
     def link(self, store: Store, persona: str, progress: Progress) -> None:
         """Links by the embedder's vectors."""
         Linker(store, self.embedder, persona).link(partial(progress, "memory"))
+
+    def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
+        """As the server would recall them, within its budget."""
+        return waking.prompt_tokens(store, self.embedder, persona, lessons, self.settings.serve.context_tokens)
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress

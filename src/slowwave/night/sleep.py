@@ -261,10 +261,19 @@ class Sleep:
             history.settle(self.home, self.store, night, self.settings.night.attempts)
             night.ledger.write("settle", started, [])
         started = now()
+        self._left_the_prompt(night)
         # A page that cannot be made must not keep the next night from beginning
         artifacts = [night.write(files.PAGE, page(night))] if _resumes(night) < MAX_RESUMES else []
         night.ledger.write("report", started, artifacts)
         history.clean(night)
+
+    def _left_the_prompt(self, night: NightFolder) -> None:
+        """How many of the night's lessons live in the weights now, and the tokens that each turn is spared."""
+        learned = [one for one in self.store.lessons(self.persona, "learned") if one.night == night.number]
+        if learned:
+            self.rooms.link(self.store, self.persona, self.progress)
+            tokens, turns = self.rooms.prompt_tokens(self.store, self.persona, learned)
+            night.write(files.PROMPT, {"lessons": len(learned), "tokens_a_turn": tokens, "turns": turns})
 
     def _promote(self, night: NightFolder, lease: Lease) -> None:
         """One atomic replacement of the registry's pointer. Done before a crash, it is only confirmed.

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from slowwave import __version__
 from slowwave.models.manifest import check_persona
+from slowwave.night.waking import Waking
 from slowwave.serve.answer import Answerer
 from slowwave.serve.auth import Caller, Gate, Keys
 from slowwave.serve.faults import Refused, answer_errors
@@ -32,14 +33,16 @@ class Personas(Protocol):
 
 
 def create_app(
-    answerer: Answerer, recorder: Recorder, keys: Keys, personas: tuple[Personas, ...], default: str = "default"
-) -> FastAPI:
+    answerer: Answerer, recorder: Recorder, keys: Keys, personas: tuple[Personas, ...], default: str = "default",
+    waking: Waking | None = None,
+) -> FastAPI:  # fmt: skip
     """The application. Closes `answerer` and `recorder` when it stops.
 
     Args:
         keys: none set means that only this machine may ask (see `auth`).
         personas: asked in order whether a persona exists.
         default: the persona of a request that names none.
+        waking: what was learned since the last night, for the prompt of each turn; None leaves prompts as they come.
     """
     app = FastAPI(title="slowwave", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_life(answerer, recorder))
     app.state.stopping = stopping = asyncio.Event()  # set by `run` when answers have had their time to end
@@ -81,6 +84,8 @@ def create_app(
         chat = parse(await read_body(request))
         recorder.continued(persona, chat.text())
         record = recording(recorder, chat, persona, request.state.caller)
+        if waking is not None:  # after the record is begun: what was said is recorded, not what we add
+            chat = chat.reminded(await asyncio.to_thread(waking.recalled, persona, chat.text()))
         if chat.stream:
             stream = await while_connected(request, stopping, answerer.stream(chat, persona))
             headers = {ADAPTER_HEADER: printable(stream.version), "cache-control": "no-cache"}

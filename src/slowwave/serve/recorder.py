@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from slowwave.errors import NotFound, SlowwaveError
@@ -48,8 +48,11 @@ class _FollowUp:
 class Recorder:
     """Takes exchanges and what followed them; `close` writes what is left."""
 
-    def __init__(self, store: Memory, capacity: int = CAPACITY) -> None:
-        self._store = store
+    def __init__(
+        self, store: Memory, capacity: int = CAPACITY, remember: Callable[[str], None] = lambda persona: None
+    ) -> None:
+        """`remember` is called with the persona whose records were written, when nothing else waits."""
+        self._store, self._remember = store, remember
         self._waiting: queue.Queue[Experience | _FollowUp | None] = queue.Queue(capacity)
         self._closing = False
         self.written = self.failed = self.dropped = 0
@@ -121,6 +124,7 @@ class Recorder:
             log.warning("An exchange was not recorded: too many wait for the store.")
 
     def _work(self) -> None:
+        personas: set[str] = set()
         while (record := self._waiting.get()) is not None:
             try:
                 self.written += self._write(record)
@@ -128,7 +132,21 @@ class Recorder:
                 self.failed += 1
                 log.warning("An exchange was not recorded: %s", error, exc_info=not isinstance(error, SlowwaveError))
             self._waiting.task_done()
+            personas.add(record.persona)
+            if self._waiting.empty():
+                self._recall(personas)
         self._waiting.task_done()
+
+    def _recall(self, personas: set[str]) -> None:
+        """Let what was written be remembered. Its trouble is no lost record."""
+        for persona in sorted(personas):
+            try:
+                self._remember(persona)
+            except Exception as error:
+                log.warning(
+                    "What was said is not in mind yet: %s", error, exc_info=not isinstance(error, SlowwaveError)
+                )
+        personas.clear()
 
     def _write(self, record: Experience | _FollowUp) -> bool:
         """False if the store has it already, or if it is about no exchange of ours."""

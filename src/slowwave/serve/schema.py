@@ -6,10 +6,12 @@ of the wrong type is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from slowwave.night.waking import OPENING, reminder
 from slowwave.records import Message
 from slowwave.serve.faults import Refused
 
@@ -77,6 +79,21 @@ class ChatRequest(_Part):
             {"role": "system" if message.role == "developer" else message.role, "content": _text(message.content)}
             for message in self.messages
         ]
+
+    def reminded(self, notes: Sequence[str]) -> ChatRequest:
+        """The same request with notes in its system prompt."""
+        if not notes:
+            return self
+        first, note = self.messages[0], reminder(notes)
+        if first.role not in ("system", "developer"):
+            messages = [ChatMessage(role="system", content=f"{OPENING} {note}"), *self.messages]
+        else:
+            if isinstance(first.content, list):
+                content: str | list[dict[str, Any]] = [*first.content, {"type": "text", "text": note}]
+            else:
+                content = f"{first.content or ''}\n\n{note}"
+            messages = [first.model_copy(update={"content": content}), *self.messages[1:]]
+        return self.model_copy(update={"messages": messages})
 
     def beyond_text(self) -> int | None:
         """Index of the first message with a part that is not text (an image, a sound)."""

@@ -20,6 +20,7 @@ from slowwave.models.registry import Registry
 from slowwave.night.history import NightSummary
 from slowwave.night.rooms import Identity, TrainReport
 from slowwave.night.sleep import Sleep
+from slowwave.night.waking import prompt_tokens
 from slowwave.records import Check, Experience, Lesson, Outcome, Salience, Scene, new_id
 
 WELL = Retention(1.0, 1.0, (True, False, True), 0.01, (True, True), 0.9)
@@ -51,6 +52,12 @@ class CheapRooms:
 
     def link(self, store: Store, persona: str, progress: Any) -> None:
         Linker(store, self, persona).link(lambda done, of: progress("memory", done, of))
+
+    def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
+        return prompt_tokens(store, self, persona, lessons, 100)
+
+    def count(self, text: str) -> int:
+        return len(text.split())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         return np.eye(8, dtype=np.float32)[[len(text) % 8 for text in texts]]

@@ -1,0 +1,160 @@
+"""The fast half of a memory in two stages: what was just learned is in the prompt until a night has it in the weights.
+
+A lesson is known from the moment it was said: those of the newest exchanges are read off as a night would. Once it is
+learned, proven and served, it leaves the prompt; a night undone brings it back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from slowwave.config import NightSettings
+from slowwave.exam.match import normalise
+from slowwave.experience.authority import Permission
+from slowwave.experience.linking import Linker
+from slowwave.experience.store import Store
+from slowwave.memory.entities import entities
+from slowwave.memory.graph import Graph
+from slowwave.memory.recall import Note, recall
+from slowwave.night.gather import permitted
+from slowwave.night.lessons import extract, too_long
+from slowwave.records import Lesson, Message
+
+NEWEST = 500  # experiences in which lessons are looked for by day
+TURNS = 200  # newest turns over which the tokens are counted that lessons take in the prompt
+OPENING = "You are a helpful assistant."  # of a conversation without a system prompt
+
+
+class Reads(Protocol):
+    """What is needed of `slowwave.models.embed.Embedder`. Threads share it."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of length one. float32[N, D]."""
+
+    def count(self, text: str) -> int:
+        """Tokens."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    graph: Graph
+    notes: list[Note]
+
+
+class Waking:
+    """What each persona has learned since its last night. Threads may share it: a turn reads what was known when the
+    last exchange was written down, and waits for nothing."""
+
+    def __init__(self, store: Store, embedder: Reads, settings: NightSettings, budget: int) -> None:
+        self._store, self._embedder, self._settings, self._budget = store, embedder, settings, budget
+        self._linkers: dict[str, Linker] = {}
+        self._known: dict[str, _Known] = {}
+        self._vectors: dict[str, np.ndarray] = {}  # of what is no node yet, by its text
+        self._refreshing = threading.Lock()
+
+    def refresh(self, persona: str) -> None:
+        """Links what is new and reads off what was learned. Slow; never for a turn to wait on. Raises StoreError."""
+        with self._refreshing:
+            linker = self._linkers.setdefault(persona, Linker(self._store, self._embedder, persona))
+            linker.link()
+            graph = self._store.graph.load(persona)
+            lessons = waiting(self._store, persona, self._settings)
+            self._embed([lesson for lesson in lessons if f"lesson:{lesson.id}" not in graph.place])
+            self._known[persona] = _Known(graph, [self._note(lesson, graph) for lesson in lessons])
+
+    def recalled(self, persona: str, messages: Sequence[Message]) -> list[str]:
+        """What belongs into the prompt of a turn that ends in these messages."""
+        asked = _asked(messages)
+        known = self._known.get(persona)
+        if known is None or not known.notes or not asked.strip():
+            return []
+        vector_D = self._embedder.embed([asked])[0]
+        return [
+            note.text for note in recall(known.graph, known.notes, asked, vector_D, self._budget, self._embedder.count)
+        ]
+
+    def _embed(self, lessons: Sequence[Lesson]) -> None:
+        texts = {_says(lesson) for lesson in lessons}
+        new = sorted(texts - self._vectors.keys())
+        kept = {text: self._vectors[text] for text in texts & self._vectors.keys()}
+        self._vectors = kept | (dict(zip(new, self._embedder.embed(new), strict=True)) if new else {})
+
+    def _note(self, lesson: Lesson, graph: Graph) -> Note:
+        place = graph.place.get(f"lesson:{lesson.id}")
+        return _note(lesson, graph.vectors_N_D[place] if place is not None else self._vectors[_says(lesson)])
+
+
+def waiting(store: Store, persona: str, settings: NightSettings) -> list[Lesson]:
+    """The lessons that live in the prompt: permitted, not refused, not in the weights. Of several answers to one
+    question the newest."""
+    permission = Permission(tuple(settings.permitted))
+    held = store.lessons(persona)
+    known = {id for lesson in held for id in lesson.experiences}
+    due = ("approved",) if settings.require_approval else ("proposed", "approved", "unlearned", "undone")
+    lessons = [lesson for lesson in held if lesson.status in due and permitted(store, lesson, permission)]
+    if not settings.require_approval:
+        ids = {lesson.id for lesson in held}
+        for lived in store.experiences(persona, limit=NEWEST):
+            found = extract(lived) if lived.id not in known and permission.allows(lived) else None
+            if found is not None and found.id not in ids and not too_long(found):
+                lessons.append(found)
+    newest = {normalise(lesson.question) if lesson.question else lesson.id: lesson for lesson in lessons}
+    return list(newest.values())
+
+
+def prompt_tokens(
+    store: Store, embedder: Reads, persona: str, lessons: Sequence[Lesson], budget: int
+) -> tuple[float, int]:
+    """What these lessons would take in a turn's prompt: mean tokens over the newest turns, and how many those are."""
+    turns = [_asked(lived.messages) for lived in store.experiences(persona, limit=TURNS)]
+    turns = [turn for turn in turns if turn.strip()]
+    if not lessons or not turns:
+        return 0.0, len(turns)
+    graph = store.graph.load(persona)
+    said_K_D, asked_T_D = embedder.embed([_says(lesson) for lesson in lessons]), embedder.embed(turns)
+    notes = [_note(lesson, vector_D) for lesson, vector_D in zip(lessons, said_K_D, strict=True)]
+    found = [
+        recall(graph, notes, turn, vector_D, budget, embedder.count)
+        for turn, vector_D in zip(turns, asked_T_D, strict=True)
+    ]
+    return sum(embedder.count(note.text) for row in found for note in row) / len(turns), len(turns)
+
+
+def reminder(notes: Sequence[str]) -> str:
+    """What was recalled, as it stands in a system prompt."""
+    return f"Keep in mind: {' '.join(notes)}"
+
+
+def with_notes(messages: Sequence[Message], notes: Sequence[str]) -> list[Message]:
+    """The conversation with what was recalled in its system prompt."""
+    if not notes:
+        return list(messages)
+    first, *rest = messages
+    if first["role"] == "system":
+        return [{**first, "content": f"{first['content']}\n\n{reminder(notes)}"}, *rest]
+    return [{"role": "system", "content": f"{OPENING} {reminder(notes)}"}, *messages]
+
+
+def _asked(messages: Sequence[Message]) -> str:
+    return next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
+
+
+def _note(lesson: Lesson, vector_D: np.ndarray) -> Note:
+    nodes = (f"lesson:{lesson.id}", *(f"experience:{id}" for id in lesson.experiences))
+    return Note(lesson.note, vector_D, nodes, _cue(lesson))
+
+
+def _cue(lesson: Lesson) -> str:
+    """The words without which a lesson has no place in a turn: a habit's cue, the name of what is not known."""
+    if lesson.kind == "unknown":
+        return next(reversed(entities(lesson.question or "")), "")
+    return lesson.cue.split("|", 3)[1] if lesson.cue else ""
+
+
+def _says(lesson: Lesson) -> str:
+    return f"{lesson.question}\n{lesson.answer}" if lesson.question else lesson.note
