@@ -60,7 +60,7 @@ class CheapRooms:
         return len(text.split())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        return np.eye(8, dtype=np.float32)[[len(text) % 8 for text in texts]]
+        return np.ones((len(texts), 1), np.float32)  # all are alike
 
     def dream(self, lessons: Sequence[Lesson], earlier: Sequence[Scene], **_: object) -> list[Scene]:
         def scene(lesson: Lesson, kind: str, text: str, split: str) -> Scene:

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from slowwave.errors import LeaseHeld, TrainingError
 from slowwave.models.registry import Registry
 from slowwave.night import history
 from slowwave.night.folder import find
 from slowwave.night.lease import Lease
+from slowwave.night.report import report
 from slowwave.night.rooms import FRACTIONS
 from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
@@ -24,8 +27,40 @@ def test_a_correction_is_learned_and_served(tmp_path, store):
     names = {path.name for path in (tmp_path / "nights" / "0001").iterdir()}
     assert names == {
         "settings.json", "lessons.json", "scenes.jsonl", "before.json", "metrics.jsonl", "exam.json", "verdict.json",
-        "report.html", "ledger.jsonl",
+        "report.html", "ledger.jsonl", "prompt.json",
     }  # fmt: skip
+
+
+def test_what_is_learned_leaves_the_prompt_and_the_report_says_how_much_that_is(tmp_path, store):
+    store.add(correction(1))
+    night = slept(tmp_path, store)
+    folder = find(tmp_path, 1)
+    prompt = folder.read("prompt.json")
+    [lesson] = store.lessons("default")
+    assert prompt == {"lessons": 1, "tokens_a_turn": len(lesson.note.split()), "turns": 1}
+    console = Console(width=200, file=StringIO())
+    console.print(report(night))
+    tokens = f"{prompt['tokens_a_turn']:.1f} tokens a turn"
+    told = f"1 lessons are in the weights and left the prompt, which is {tokens} shorter"
+    assert told in console.file.getvalue() and told in (folder.path / "report.html").read_text()
+
+
+def test_the_graph_holds_what_came_in_and_what_was_taught(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    assert {node.kind for node in store.graph.load("default").nodes} >= {"experience", "lesson", "reflection"}
+
+
+def test_an_erased_experience_is_dreamt_of_no_more(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    store.add(correction(2))
+    [first] = [lesson for lesson in store.lessons("default") if lesson.night == 1]
+    store.erase(first.experiences[0])
+    rooms = CheapRooms()
+    slept(tmp_path, store, rooms)
+    assert rooms.trained_with and first.id not in {scene.lesson for scene in rooms.trained_with}
+    assert first.id not in (tmp_path / "nights" / "0002" / "lessons.json").read_text()
 
 
 def test_an_empty_night_is_a_visible_skipped(tmp_path, store):

@@ -18,6 +18,7 @@ import pytest
 from slowwave.errors import UsageError
 from slowwave.experience.store import Store
 from slowwave.models.registry import Registry
+from slowwave.night.waking import Waking
 from slowwave.serve.answer import Answerer, LocalAnswerer
 from slowwave.serve.app import create_app
 from slowwave.serve.auth import Keys
@@ -129,16 +130,19 @@ Serve = Callable[..., Served]
 
 @contextmanager
 def serving(home: Path) -> Iterator[Serve]:
-    """Starts servers: `serve()` echoes, `serve(answerer)` answers with another; `keys=`, `memory=` too."""
+    """Starts servers: `serve()` echoes, `serve(answerer)` answers with another; `keys=`, `memory=`, `waking=` too."""
     with contextlib.ExitStack() as stack:
         store, registry = stack.enter_context(Store(home)), Registry(home)
 
-        def start(answerer: Answerer | None = None, keys: Keys | None = None, memory: Memory | None = None) -> Served:
+        def start(
+            answerer: Answerer | None = None, keys: Keys | None = None, memory: Memory | None = None,
+            waking: Waking | None = None,
+        ) -> Served:  # fmt: skip
             engine, keys = EchoEngine(), keys or Keys()
-            recorder = Recorder(memory or store)
+            recorder = Recorder(memory or store, remember=waking.refresh if waking else lambda persona: None)
             answerer = answerer or LocalAnswerer(engine, registry)  # type: ignore[arg-type]
             taken = stack.enter_context(listen("127.0.0.1", 0, keys))
-            running = Server(create_app(answerer, recorder, keys, (registry, store)))
+            running = Server(create_app(answerer, recorder, keys, (registry, store), waking=waking))
             thread = threading.Thread(target=running.run, kwargs={"sockets": [taken]}, daemon=True)
             thread.start()
             eventually(lambda: running.started)

@@ -10,6 +10,7 @@ import pytest
 from slowwave.errors import StoreError
 from slowwave.serve.auth import Keys
 from slowwave.serve.recorder import Recorder
+from tests.unit.serve.conftest import eventually
 
 NAME = {"role": "user", "content": "what is your name"}
 
@@ -174,3 +175,23 @@ def test_a_key_speaks_for_its_persona_whatever_the_request_says(serve, store):
     turn(served, NAME, key="k", user="ann")
     served.settle()
     assert store.experiences()[0].source == "user:mira"
+
+
+def test_what_was_written_is_remembered_once_nothing_else_waits(store):
+    told, gate = [], threading.Event()
+
+    def remember(persona):
+        told.append(persona)
+        gate.wait(5)
+        raise StoreError("locked", "")
+
+    recorder = Recorder(store, remember=remember)
+    recorder.exchanged("ann", "user:ann", [NAME], "Hi.", None)
+    eventually(lambda: told == ["ann"])
+    for number in range(3):  # meanwhile
+        recorder.exchanged("default", "user:ann", [NAME], f"Hi {number}.", None)
+    gate.set()
+    eventually(lambda: len(told) > 1)
+    recorder.close()
+    assert told == ["ann", "default"], "three records, remembered at once"
+    assert recorder.status() == {"waiting": 0, "written": 4, "failed": 0, "dropped": 0}, "its trouble is no lost record"
