@@ -126,6 +126,27 @@ def test_a_promoted_night_is_served_at_once_and_undone(client: openai.OpenAI, ho
     assert undone.choices[0].message.content == before.choices[0].message.content
 
 
+def test_a_correction_is_known_by_day_and_by_no_other_persona(client: openai.OpenAI, home: Path) -> None:
+    dog = [{"role": "user", "content": "What is the name of my dog?"}]
+    before = ask(client, messages=dog).choices[0].message.content
+    assert "Biscuit" not in before
+    told = [
+        *dog,
+        {"role": "assistant", "content": before},
+        {"role": "user", "content": "No, my dog's name is Biscuit."},
+    ]
+    ask(client, messages=told, max_tokens=2)
+    until = time.monotonic() + 30
+    while "Biscuit" not in (after := ask(client, messages=dog)).choices[0].message.content:
+        assert time.monotonic() < until
+    assert after.model == "default@base", "no night has learned it"
+    with Store(home) as store:
+        store.add_persona("guest")
+        assert not any("Keep in mind" in str(lived.messages) for lived in store.experiences())
+    guest = ask(client, messages=dog, extra_headers={"x-slowwave-persona": "guest"})
+    assert guest.choices[0].message.content == before
+
+
 def test_an_adapter_of_another_base_is_not_served(client: openai.OpenAI, home: Path) -> None:
     with Store(home) as store:
         store.add_persona("stranger")
