@@ -32,7 +32,7 @@ test: $(STAMP)-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)-test
-	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff check src tests bench studies docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -44,7 +44,7 @@ bench-smoke: $(STAMP)-bench models
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench studies -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP)-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

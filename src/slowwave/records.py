@@ -94,6 +94,17 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class Label:
+    """An answer in its conversation, and whether the user found it good."""
+
+    chat: tuple[Message, ...]  # up to the question
+    answer: str
+    good: bool
+    about: str  # the experience or lesson: labels about one thing are not independent
+    why: Literal["rating", "correction", "follow-up", "review"]
+
+
+@dataclass(frozen=True)
 class Scene:
     """One prompt made from a lesson (or from ordinary life), for training or for the exam."""
 

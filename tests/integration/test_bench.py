@@ -10,17 +10,22 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
     ("script", "figure"),
-    [("night_quality.py", "held-out wordings"), ("precision.py", "training"), ("memory_graph.py", "a rank around")],
+    [
+        ("bench/night_quality.py", "held-out wordings"),
+        ("bench/precision.py", "training"),
+        ("bench/memory_graph.py", "a rank around"),
+        ("studies/judge.py", "agreement"),
+    ],
 )
 def test_smoke(script: str, figure: str, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     done = subprocess.run(
-        [sys.executable, str(BENCH / script), "--smoke", "--json", str(out)],
+        [sys.executable, str(ROOT / script), "--smoke", "--json", str(out)],
         capture_output=True, text=True, timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

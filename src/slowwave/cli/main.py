@@ -21,6 +21,7 @@ from slowwave.cli import (
     experiences,
     first_night,
     import_file,
+    judge,
     lessons,
     memory,
     models,
@@ -52,6 +53,7 @@ app.add_typer(experiences.app, name="experiences")
 app.command("teach")(teach.teach)
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(memory.app, name="memory")
+app.command("judge")(judge.judge)
 app.command("sleep")(sleep.sleep)
 app.command("nights")(nights.nights)
 app.command("show")(show.show)

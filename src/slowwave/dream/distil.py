@@ -1,16 +1,20 @@
 """Filtered self-distillation where only a note exists: the base sees the note and answers; what fits it is learned.
 
-The student trains without the note. Where no sample passes, the note itself is the answer.
+The student trains without the note. Of the samples that pass the likeliest to please is learned where the judge can be
+trusted, else the shortest. Where none passes, the note itself is the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slowwave.exam.match import passes
 from slowwave.records import Lesson, Scene
+
+if TYPE_CHECKING:
+    from slowwave.dream.judge import Judge
 
 _ASK = """Fact: Your bike is parked behind the station.
 Question: Where is my bike parked?
@@ -40,7 +44,10 @@ def question_of(engine: Any, lesson: Lesson, seed: int) -> str | None:
     )
 
 
-def fill(engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: int, samples: int = 4) -> list[Scene]:
+def fill(
+    engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: int, samples: int = 4,
+    judge: Judge | None = None,
+) -> list[Scene]:  # fmt: skip
     """Answers for apply scenes that have none, from the base with the note before it."""
     notes = {lesson.id: lesson for lesson in lessons}
     open_ = [i for i, s in enumerate(scenes) if s.kind == "apply" and s.answer is None]
@@ -58,5 +65,11 @@ def fill(engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: 
     for i, row in zip(open_, replies, strict=True):
         lesson = notes[scenes[i].lesson or ""]
         good = [reply.text for reply in row if reply.finish == "stop" and passes(reply.text, lesson.check)]
-        out[i] = replace(scenes[i], answer=min(good, key=len) if good else lesson.note)
+        out[i] = replace(scenes[i], answer=_best(scenes[i], good, judge) if good else lesson.note)
     return out
+
+
+def _best(scene: Scene, answers: Sequence[str], judge: Judge | None) -> str:
+    if judge is None or not judge.trusted:
+        return min(answers, key=len)
+    return answers[int(judge.chance([(scene.messages, answer) for answer in answers]).argmax())]

@@ -7,7 +7,7 @@ later nights fits behind `dream`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,17 @@ from slowwave.dream.wordings import Answers, Wordings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
 
+if TYPE_CHECKING:
+    from slowwave.dream.judge import Judge
+
 
 class SimpleDreamer:
     """Dreams with the base model itself: what it answers is the target of every near miss and ordinary scene."""
 
-    def __init__(self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings) -> None:
-        self.engine, self.embedder, self.settings = engine, embedder, settings
+    def __init__(
+        self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, judge: Judge | None = None
+    ) -> None:
+        self.engine, self.embedder, self.settings, self.judge = engine, embedder, settings, judge
         self.bank_ND = embedder.embed(bank.ordinary())
         self.wordings = Wordings(engine, embedder, settings)
         self.lessons = LessonDreamer(self.wordings, self.bank_ND)
@@ -61,7 +66,7 @@ class SimpleDreamer:
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
             scenes = answered(self.engine, scenes, self.settings, tell)
-            scenes = distil.fill(self.engine, scenes, lessons, seed)
+            scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
         held = forbidden | questions(s for s in scenes if s.split == "exam")
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
 

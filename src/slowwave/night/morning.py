@@ -60,6 +60,7 @@ class Morning:
     serving: str
     undo: str
     left_the_prompt: str  # a sentence; empty where nothing did
+    judge: str  # a sentence; empty where there were too few labels
 
     @property
     def not_learned(self) -> list[Taught]:
@@ -84,6 +85,7 @@ def morning(night: NightFolder) -> Morning:
         training=exam.get("training", {}), strength=exam.get("fraction"), tries=exam.get("tries", []),
         drift_bound=dusk["settings"]["learn"]["drift_bound"], serving=serving,
         left_the_prompt=_left(night.read(files.PROMPT)) if night.has(files.PROMPT) else "",
+        judge=_judge(night.read(files.JUDGE)) if night.has(files.JUDGE) else "",
         undo=f"slowwave undo {night.number}" if promoted else "Nothing to undo: the served version did not change.",
     )  # fmt: skip
 
@@ -92,6 +94,14 @@ def _left(prompt: dict[str, Any]) -> str:
     return (
         f"{prompt['lessons']} lessons are in the weights and left the prompt, which is {prompt['tokens_a_turn']:.1f} "
         f"tokens a turn shorter (newest {prompt['turns']} turns)."
+    )
+
+
+def _judge(agreement: dict[str, Any]) -> str:
+    told = "so it chose between answers" if agreement["trusted"] else "no better than chance, so it decided nothing"
+    return (
+        f"The judge agrees with {agreement['share']:.0%} of {agreement['labels']} labels that it did not see (always "
+        f"the commoner one: {agreement['chance']:.0%}), {told}."
     )
 
 

@@ -31,7 +31,9 @@ def report(night: NightSummary) -> RenderableType:
         Text(),
         _reasons(m),
         Text(),
-        Text(f"{_trained(m)}{_left(m)}Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}"),
+        Text(
+            f"{_trained(m)}{_besides(m)}Serving: {m.serving}\nUndo:    {m.undo}\nPage:    {night.folder / files.PAGE}"
+        ),
     ]
     return Group(*parts)
 
@@ -96,8 +98,9 @@ def _trained(m: Morning) -> str:
     return f"Trained: {t['steps']} steps in {t['seconds']:.0f} s; the version takes {t['bytes'] / 1e6:.1f} MB\n"
 
 
-def _left(m: Morning) -> str:
-    return f"Prompt:  {m.left_the_prompt}\n" if m.left_the_prompt else ""
+def _besides(m: Morning) -> str:
+    said = {"Prompt": m.left_the_prompt, "Judge": m.judge}
+    return "".join(f"{name + ':':<9}{text}\n" for name, text in said.items() if text)
 
 
 def _table(title: str) -> Table:

@@ -25,9 +25,11 @@ from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
 from slowwave.models.zoo import resolve
 from slowwave.night import waking
-from slowwave.records import Lesson, Scene
+from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
+    from slowwave.dream.head import Agreement
+    from slowwave.dream.judge import Judge
     from slowwave.learn.freezing import Disk
     from slowwave.models.embed import Embedder
     from slowwave.models.engine import Engine
@@ -75,6 +77,9 @@ class Rooms(Protocol):
     def link(self, store: Store, persona: str, progress: Progress) -> None:
         """Bring the memory graph up to what the store holds."""
 
+    def judge(self, labels: Sequence[Label]) -> Agreement | None:
+        """Let the judge of tonight's dreams learn from labels; how far it agrees with those that it did not see."""
+
     def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
         """What lessons would take in a turn's prompt: mean tokens, and over how many turns."""
 
@@ -118,6 +123,7 @@ class ModelRooms:
         self, settings: Settings, cache: Path, engine: Engine | None = None, embedder: Embedder | None = None
     ) -> None:
         self.settings, self.cache = settings, cache
+        self._judge: Judge | None = None
         if engine is not None:
             self.engine = engine
         if embedder is not None:
@@ -153,6 +159,14 @@ class ModelRooms:
         """Links by the embedder's vectors."""
         Linker(store, self.embedder, persona).link(partial(progress, "memory"))
 
+    def judge(self, labels: Sequence[Label]) -> Agreement | None:
+        """By the base's likelihoods: a version must not judge what it is taught."""
+        from slowwave.dream.judge import Judge
+
+        with self.engine.using(None):
+            self._judge = Judge(self.engine, self.embedder, labels)
+        return self._judge.agreement
+
     def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
         """As the server would recall them, within its budget."""
         return waking.prompt_tokens(store, self.embedder, persona, lessons, self.settings.serve.context_tokens)
@@ -161,7 +175,7 @@ class ModelRooms:
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
     ) -> list[Scene]:
         """The simple dreamer's scenes."""
-        dreamer = SimpleDreamer(cast("Any", self.engine), self.embedder, self.settings.dream)
+        dreamer = SimpleDreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge)
         return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
 
     def train(

@@ -34,6 +34,7 @@ from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 from slowwave.night.page import page
 from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
+from slowwave.night.taste import labels_of
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
@@ -161,12 +162,14 @@ class Sleep:
         lessons, earlier = self._lessons(night), self._lessons(night, "earlier")
         kept = past.scenes_of(self.home, earlier)
         lost = [lesson for lesson in earlier if not any(scene.lesson == lesson.id for scene in kept)]
+        agreement = self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
         dreamed = self.rooms.dream(
             [*lessons, *lost], kept, seed=night.number, deadline=self.deadline, progress=self.progress
         )
         permitted = set(night.read(files.LESSONS)["permitted"]) | {id for lesson in lost for id in lesson.experiences}
         scenes = separate([scene for scene in dreamed if set(scene.lineage) <= permitted], kept)
-        return [night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
+        written = [night.write(files.JUDGE, asdict(agreement) | {"trusted": agreement.trusted})] if agreement else []
+        return [*written, night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
     def _before(self, night: NightFolder) -> list[str]:
         self.progress("exam before", 0, PARTS)

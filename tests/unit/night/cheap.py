@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from slowwave.config import Settings
+from slowwave.dream.head import Agreement
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import mark
 from slowwave.exam.retention import Retention
@@ -21,7 +22,7 @@ from slowwave.night.history import NightSummary
 from slowwave.night.rooms import Identity, TrainReport
 from slowwave.night.sleep import Sleep
 from slowwave.night.waking import prompt_tokens
-from slowwave.records import Check, Experience, Lesson, Outcome, Salience, Scene, new_id
+from slowwave.records import Check, Experience, Label, Lesson, Outcome, Salience, Scene, new_id
 
 WELL = Retention(1.0, 1.0, (True, False, True), 0.01, (True, True), 0.9)
 
@@ -52,6 +53,10 @@ class CheapRooms:
 
     def link(self, store: Store, persona: str, progress: Any) -> None:
         Linker(store, self, persona).link(lambda done, of: progress("memory", done, of))
+
+    def judge(self, labels: Sequence[Label]) -> Agreement | None:
+        self.labels = list(labels)
+        return Agreement(len(labels), 0.9, 0.8, 0.95, 0.6) if len(labels) >= 10 else None
 
     def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
         return prompt_tokens(store, self, persona, lessons, 100)

@@ -51,6 +51,20 @@ def test_the_graph_holds_what_came_in_and_what_was_taught(tmp_path, store):
     assert {node.kind for node in store.graph.load("default").nodes} >= {"experience", "lesson", "reflection"}
 
 
+def test_the_judge_learns_from_the_labels_and_the_report_says_how_well(tmp_path, store):
+    for number in range(1, 7):
+        store.add(correction(number))
+    rooms = CheapRooms()
+    night = slept(tmp_path, store, rooms)
+    assert len(rooms.labels) == 12 and {label.good for label in rooms.labels} == {True, False}
+    assert find(tmp_path, 1).read("judge.json")["trusted"] is True
+    told = "The judge agrees with 90% of 12 labels that it did not see (always the commoner one: 60%)"
+    console = Console(width=200, file=StringIO())
+    console.print(report(night))
+    assert told in console.file.getvalue()
+    assert told in (tmp_path / "nights" / "0001" / "report.html").read_text()
+
+
 def test_an_erased_experience_is_dreamt_of_no_more(tmp_path, store):
     store.add(correction(1))
     slept(tmp_path, store)

@@ -1,0 +1,76 @@
+"""Whether an answer is good for the one who will hear it, as that one's corrections, ratings and approvals tell.
+
+A small head is fitted on what can be read off them: how the answer is built (`traits`), how it lies to the question,
+how likely the model finds it, with and without the question, and where its vector points. It may decide something only
+where it is surely better than chance at labels that it did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from slowwave.dream.filters import Embeds
+from slowwave.dream.head import Agreement, Examples, Head, agreement
+from slowwave.dream.traits import traits
+from slowwave.records import Label, Message
+
+FEWEST = 10  # labels of which nothing is concluded
+_ALONE: list[Message] = [{"role": "user", "content": "Say something."}]
+
+
+class Scores(Protocol):
+    """What the judge needs of an engine."""
+
+    def score(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Any]:
+        """How each text is expected after its chat: `.nll`, nats of each token."""
+
+
+class Judge:
+    """One persona's sense of what a good answer is, from its labels."""
+
+    def __init__(self, engine: Scores, embedder: Embeds, labels: Sequence[Label], seed: int = 0) -> None:
+        self.engine, self.embedder, self.labels = engine, embedder, labels
+        self.agreement: Agreement | None = None
+        self._head: Head | None = None
+        good = [label.good for label in labels]
+        if len(labels) < FEWEST or all(good) or not any(good):
+            return
+        numbers = {about: number for number, about in enumerate(dict.fromkeys(label.about for label in labels))}
+        examples = self._examples([(label.chat, label.answer) for label in labels])
+        examples = Examples(
+            examples.figures_N_F, examples.vectors_N_D, np.array(good),
+            np.array([numbers[label.about] for label in labels]),
+        )  # fmt: skip
+        self.agreement = agreement(examples, seed)
+        self._head = Head(examples)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may decide anything: surely better than chance at labels that it did not see."""
+        return self.agreement is not None and self.agreement.trusted
+
+    def chance(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> np.ndarray:
+        """The chance that each answer is good, p_N; 0.5 for all where there were too few labels to learn from."""
+        if self._head is None or not pairs:
+            return np.full(len(pairs), 0.5)
+        return self._head.chance(self._examples(pairs))
+
+    def _examples(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> Examples:
+        questions = [next((m["content"] for m in reversed(chat) if m["role"] == "user"), "") for chat, _ in pairs]
+        answers = [answer for _, answer in pairs]
+        built_N_T = np.stack([traits(question, answer) for question, answer in zip(questions, answers, strict=True)])
+        vectors_N_D = self.embedder.embed(answers)
+        beside_N = (vectors_N_D * self.embedder.embed(questions)).sum(1)
+        given = self.engine.score(list(pairs))
+        alone = self.engine.score([(_ALONE, answer) for answer in answers])
+        likely_N_3 = np.array([[*_nats(g), _nats(a)[0] - _nats(g)[0]] for g, a in zip(given, alone, strict=True)])
+        nothing = np.zeros(len(pairs), int)
+        return Examples(np.c_[built_N_T, beside_N, likely_N_3], vectors_N_D, nothing.astype(bool), nothing)
+
+
+def _nats(score: Any) -> tuple[float, float]:
+    """Mean and largest nats of a token; zeros of an answer without any."""
+    return (float(score.nll.mean()), float(score.nll.max())) if len(score.nll) else (0.0, 0.0)

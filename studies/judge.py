@@ -1,0 +1,155 @@
+"""How well the judge knows a user's taste after some labels: agreement with held-out labels of simulated users.
+
+A pool of answers of the default model to everyday questions, in several manners; sixteen users, each with rules that it
+never breaks and 10 % noise in what it says. The judge learns from labels on some questions and is asked about others.
+Agreement is with the noisy labels, of which even the rule itself meets 0.90. Users who find less than a fifth or more
+than four fifths of the pool good are left out: to agree with them takes no judge.
+
+    python studies/judge.py --seeds 3
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import _users
+from _table import Row, arguments, finish
+
+from slowwave.config import cache_folder
+from slowwave.dream import bank
+from slowwave.dream.head import Examples, Head, agreement
+from slowwave.dream.judge import Judge
+from slowwave.exam.statistics import bootstrap
+from slowwave.models.embed import Embedder
+from slowwave.models.engine import Engine
+from slowwave.models.zoo import resolve
+
+NOISE = 0.1
+AFTER = (10, 20, 50, 100, 200)  # labels
+HELD_OUT = 200
+MANNERS = (
+    None, "Answer in one short sentence.", "Answer at length, with examples.", "Answer as a list.",
+    "You are warm and enthusiastic.", "Be sober and brief. Never speak of yourself.",
+)  # fmt: skip
+
+
+def pool(engine: Engine, questions: int, tokens: int) -> list[tuple[str, str]]:
+    """Questions with answers, each in two of the manners."""
+    draw = np.random.default_rng(0)
+    asked = [bank.ordinary()[i] for i in draw.permutation(len(bank.ordinary()))[:questions]]
+    chats = []
+    for question in asked:
+        for manner in draw.choice(len(MANNERS), 2, replace=False):
+            system = [{"role": "system", "content": MANNERS[manner]}] if MANNERS[manner] else []
+            chats.append([*system, {"role": "user", "content": question}])
+    replies = engine.generate(chats, max_new_tokens=tokens, temperature=0.9, top_p=0.95, seed=0, batch=32)
+    pairs = [(chat[-1]["content"], row[0].text) for chat, row in zip(chats, replies, strict=True)]
+    return [pair for pair in pairs if pair[1].strip()]
+
+
+def read(engine: Engine, embedder: Embedder, pairs: list[tuple[str, str]]) -> Examples:
+    """What the judge reads off the pool, once; its labels come later. Groups are questions."""
+    seen = Judge(engine, embedder, [])._examples([([{"role": "user", "content": q}], a) for q, a in pairs])
+    numbers = {question: number for number, question in enumerate(dict.fromkeys(q for q, _ in pairs))}
+    group_N = np.array([numbers[question] for question, _ in pairs])
+    return Examples(seen.figures_N_F, seen.vectors_N_D, seen.good_N, group_N)
+
+
+def split(examples: Examples, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Places to learn from and places to be asked about, of different questions."""
+    order = draw.permutation(np.unique(examples.group_N))
+    rank_N = np.argsort(order)[examples.group_N]
+    mixed = draw.permutation(len(rank_N))
+    half = len(order) // 2
+    return mixed[rank_N[mixed] < half], mixed[rank_N[mixed] >= half][:HELD_OUT]
+
+
+def agreements(
+    examples: Examples, good_N: np.ndarray, counts: tuple[int, ...], draw: Any
+) -> dict[int, tuple[float, bool]]:
+    """After so many labels: the share of held-out labels agreed with, and whether the judge would be trusted."""
+    learn, asked = split(examples, draw)
+    out = {}
+    for count in counts:
+        mine = examples.some(learn[:count])
+        mine = Examples(mine.figures_N_F, mine.vectors_N_D, good_N[learn[:count]], mine.group_N)
+        if count > len(learn) or mine.good_N.all() or not mine.good_N.any():
+            continue
+        said = Head(mine).chance(examples.some(asked)) > 0.5
+        out[count] = float((said == good_N[asked]).mean()), agreement(mine).trusted
+    return out
+
+
+def without(examples: Examples, part: str) -> Examples:
+    """What the judge reads, with one part of it made silent."""
+    figures, vectors = examples.figures_N_F.copy(), examples.vectors_N_D
+    if part == "how it is built":
+        figures[:, :-4] = 0
+    elif part == "the model's likelihoods":
+        figures[:, -3:] = 0
+    elif part == "its vector":
+        vectors = np.zeros_like(vectors)
+    return Examples(figures, vectors, examples.good_N, examples.group_N)
+
+
+def main() -> None:
+    """Read the command line, make the pool, let every user teach a judge, print the table."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="who answers, and whose likelihoods are read")
+    parser.add_argument("--questions", type=int, default=400, help="of the pool, each with two answers")
+    parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
+    args = parser.parse_args()
+    counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((10,), 30, 12)
+    engine = Engine.load(resolve(args.model, cache_folder()))
+    pairs = pool(engine, questions, tokens)
+    examples = read(engine, Embedder.load(resolve("minilm-l6-v2", cache_folder())), pairs)
+    kept = {name: rule for name, rule in _users.USERS.items() if 0.2 <= np.mean([rule(*p) for p in pairs]) <= 0.8}
+    found: dict[tuple[str, int, str], list[float]] = {}
+    trusted: dict[int, list[float]] = {}
+    for name, rule in kept.items():
+        for seed in range(args.seeds if not args.smoke else 1):
+            noisy = _users.labels(rule, pairs, NOISE, np.random.default_rng([seed, 1]))
+            for part in ("", "how it is built", "the model's likelihoods", "its vector"):
+                seen = without(examples, part) if part else examples
+                many = counts if not part else tuple(count for count in counts if count == 50)
+                for count, (share, trust) in agreements(seen, noisy, many, np.random.default_rng([seed, 2])).items():
+                    found.setdefault((part, count, name), []).append(share)
+                    if not part:
+                        trusted.setdefault(count, []).append(float(trust))
+            coin = np.random.default_rng([seed, 3]).random(len(pairs)) < 0.5  # a user without any taste
+            for count, (_, trust) in agreements(examples, coin, counts, np.random.default_rng([seed, 2])).items():
+                trusted.setdefault(-count, []).append(float(trust))
+    rows = []
+    for part, count in dict.fromkeys((part, count) for part, count, _ in found):
+        mine = {name: shares for (p, c, name), shares in found.items() if (p, c) == (part, count)}
+        values = [share for shares in mine.values() for share in shares]
+        shown = bootstrap(values, [name for name, shares in mine.items() for _ in shares])
+        bounds = (0.80, 0.88) if count == 50 and not part else (None, None)
+        head = f"{len(mine)} users, after {count} labels{f', without {part}' if part else ''}: agreement"
+        rows.append(Row(head, shown.value, shown.low, shown.high, *bounds))
+    rows += [
+        Row(f"{'users with a taste' if count > 0 else 'coin tossers'} after {abs(count)} labels: judges trusted",
+            *[float(np.mean(values))] * 3)
+        for count, values in trusted.items()
+    ]  # fmt: skip
+    if args.users:
+        for name in kept:
+            for (part, count, user), shares in found.items():
+                if user == name and count == 50 and not part:
+                    share = np.mean([kept[name](*pair) for pair in pairs])
+                    rows.append(
+                        Row(f"{name} ({share:.0%} good), after 50", float(np.mean(shares)), min(shares), max(shares))
+                    )
+    print(json.dumps({"left out": sorted(set(_users.USERS) - set(kept)), "answers": len(pairs)}))
+    finish(rows, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""`slowwave judge` on the sample day, with the real models: in one process, which loads them once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slowwave.cli import main as cli
+
+DAY = Path(__file__).parents[2] / "src/slowwave/data/first_night.jsonl"
+
+
+def slowwave(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) -> tuple[int, str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["slowwave", *arguments, "--home", str(home)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+    told = capsys.readouterr()
+    return int(left.value.code or 0), told.out, told.err
+
+
+def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = slowwave(capsys, tmp_path, "judge")
+    assert status == 0 and "0 labels: none yet" in out and "Too few to learn from" in out
+    slowwave(capsys, tmp_path, "import", str(DAY))
+    status, out, _ = slowwave(
+        capsys, tmp_path, "judge", "What is my dog called?", "Your dog is called Biscuit.", "--json"
+    )
+    told = json.loads(out)
+    assert status == 0 and told["labels"] == sum(told["by"].values()) > 20
+    agreed = told["agreement"]
+    assert agreed["labels"] == told["labels"] and 0 <= agreed["low"] <= agreed["share"] <= agreed["high"] <= 1
+    assert told["trusted"] == (agreed["low"] > agreed["chance"])
+    assert 0 < told["chance"] < 1
+    status, out, _ = slowwave(capsys, tmp_path, "judge")
+    assert status == 0 and f"Agrees with {agreed['share']:.0%} of labels that it did not see" in out
+    status, _, err = slowwave(capsys, tmp_path, "judge", "Who are you?")
+    assert status == 2 and "judged with its answer" in err

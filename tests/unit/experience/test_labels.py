@@ -1,0 +1,52 @@
+import dataclasses
+
+import pytest
+
+from slowwave.experience.authority import Permission
+from slowwave.experience.labels import labels
+from slowwave.records import Check, Experience, Lesson, Outcome
+
+ASKED = {"role": "user", "content": "What is my dog called?"}
+LIVED = Experience(
+    "e1", "default", "user:ann", "2026-03-01T09:00:00Z", (ASKED, {"role": "assistant", "content": "Max."}),
+    authority="user",
+)  # fmt: skip
+LESSON = Lesson("l1", "default", "Your dog is Rex.", "What is my dog called?", "Rex.", Check(("rex",)))
+
+
+def found(lived: Experience = LIVED, *lessons: Lesson) -> list[tuple[str, bool, str]]:
+    return [(one.answer, one.good, one.why) for one in labels([lived], lessons, Permission())]
+
+
+def followed(text: str) -> Experience:
+    return dataclasses.replace(LIVED, messages=(*LIVED.messages, {"role": "user", "content": text}))
+
+
+@pytest.mark.parametrize(
+    ("lived", "expected"),
+    [
+        (LIVED, []),
+        (dataclasses.replace(LIVED, outcome=Outcome(rating=1)), [("Max.", True, "rating")]),
+        (dataclasses.replace(LIVED, outcome=Outcome(rating=-0.5)), [("Max.", False, "rating")]),
+        (dataclasses.replace(LIVED, outcome=Outcome(rating=0)), []),
+        (
+            dataclasses.replace(LIVED, outcome=Outcome(rating=-1, correction="Rex.")),
+            [("Max.", False, "correction"), ("Rex.", True, "correction")],
+        ),
+        (followed("No, he is called Rex."), [("Max.", False, "follow-up")]),
+        (followed("Thanks, that's right!"), [("Max.", True, "follow-up")]),
+        (followed("And my cat?"), []),
+        (dataclasses.replace(followed("Thanks!"), outcome=Outcome(rating=-1)), [("Max.", False, "rating")]),
+        (dataclasses.replace(LIVED, outcome=Outcome(rating=1), authority="assistant"), []),
+        (dataclasses.replace(LIVED, outcome=Outcome(rating=1), messages=(ASKED,)), []),
+    ],
+)
+def test_what_the_user_says_of_an_answer_is_a_label(lived: Experience, expected: list[tuple[str, bool, str]]) -> None:
+    assert found(lived) == expected
+
+
+@pytest.mark.parametrize(("status", "expected"), [("approved", [True]), ("refused", [False]), ("proposed", [])])
+def test_the_review_list_labels_too(status: str, expected: list[bool]) -> None:
+    told = found(LIVED, dataclasses.replace(LESSON, status=status))  # type: ignore[arg-type]
+    assert told == [("Rex.", good, "review") for good in expected]
+    assert found(LIVED, dataclasses.replace(LESSON, status=status, question=None)) == []  # type: ignore[arg-type]
