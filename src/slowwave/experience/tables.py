@@ -105,6 +105,7 @@ nodes = Table(
     Index("nodes_by_persona", "persona", "kind"),
     Index("nodes_by_experience", "experience"),
     Index("nodes_by_lesson", "lesson"),
+    sqlite_autoincrement=True,  # no number comes twice: who has read up to one reads on from there
 )
 
 links = Table(

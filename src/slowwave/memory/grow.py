@@ -60,7 +60,7 @@ class Grower:
 
     def recall(self, items: Sequence[Item]) -> None:
         """What is in the graph already: no links are made of it."""
-        for item in items:
+        for item in self.new(items):
             self._place(item)
             self._keep(item)
 

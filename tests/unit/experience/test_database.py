@@ -6,14 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, inspect
 
 from slowwave.errors import OutOfSpace, StoreError, UsageError
 from slowwave.experience import migrations, tables
 from slowwave.experience.database import Database, url_of
+from slowwave.experience.rows import experience_row
 from slowwave.experience.store import Store
 from slowwave.records import Experience
 
@@ -151,3 +154,22 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num='9999'")
     with pytest.raises(StoreError, match="newer slowwave"):
         Store(tmp_path)
+
+
+def test_a_store_of_the_first_revision_is_brought_up_to_date_with_all_it_holds(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        row = experience_row(lived("old"))
+        connection.execute(tables.experiences.insert().values(row))
+        assert not inspect(connection).has_table("nodes")
+    engine.dispose()
+    with Store(tmp_path) as store:
+        assert store.experience("old") == lived("old")
+        assert store.graph.unlinked("default") == (["old"], [])
+        with store._database.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []

@@ -91,6 +91,14 @@ def test_what_is_known_is_passed_over_and_what_was_recalled_is_linked_to() -> No
     }
 
 
+def test_what_was_linked_and_is_read_again_counts_once() -> None:
+    grower = Grower("default")
+    items = [item(str(i), i, EAST) for i in range(NEAREST)]
+    grower.take(items)
+    grower.recall(items)
+    assert len(links(grower, item("new", 99, EAST))) == NEAREST
+
+
 def test_vectors_of_another_embedder_are_not_compared() -> None:
     grower = Grower("default")
     grower.recall([item("old", 0, EAST)])

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("embedding", sa.LargeBinary),
         sa.Column("experience", sa.String(64), sa.ForeignKey("experiences.id", ondelete="CASCADE")),
         sa.Column("lesson", sa.String(64), sa.ForeignKey("lessons.id", ondelete="CASCADE")),
+        sqlite_autoincrement=True,
     )
     op.create_index("nodes_by_persona", "nodes", ["persona", "kind"])
     op.create_index("nodes_by_experience", "nodes", ["experience"])
