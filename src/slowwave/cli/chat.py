@@ -11,6 +11,7 @@ from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, 
 from slowwave.plain import printable
 
 if TYPE_CHECKING:
+    from slowwave.night.waking import Waking
     from slowwave.records import Experience, Message
 
 HELP = "/good  /bad  /correct THE RIGHT ANSWER  /new (forget this conversation)  /quit"
@@ -39,17 +40,25 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
         elif verb in ("/good", "/bad", "/correct"):
             last = _judge(session, last, verb, text.strip())
             if waking:
-                waking.refresh(session.persona)
+                waking.soon(session.persona)
         elif verb.startswith("/"):
             err().print(HELP)
         elif line:
             talk.append({"role": "user", "content": line})
             with engine.using(adapter):
-                notes = waking.recalled(session.persona, talk) if waking else []
+                notes = _recalled(waking, session.persona, talk)
                 talk.append({"role": "assistant", "content": _say(session, with_notes(talk, notes))})
             last = _record(session, talk, last, version)
             if waking:
-                waking.refresh(session.persona)
+                waking.soon(session.persona)
+
+
+def _recalled(waking: Waking | None, persona: str, talk: list[Message]) -> list[str]:
+    """What belongs into the prompt, the turn before included: it was linked while the user typed."""
+    if waking is None:
+        return []
+    waking.settle()
+    return waking.recalled(persona, talk)
 
 
 def _read() -> str | None:

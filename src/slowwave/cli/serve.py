@@ -58,7 +58,7 @@ def serve(
         else:
             answerer = LocalAnswerer(session.engine, session.registry)
         waking = session.waking()
-        recorder = Recorder(store, remember=waking.refresh) if waking else Recorder(store)
+        recorder = Recorder(store, remember=waking.soon) if waking else Recorder(store)
         app = create_app(answerer, recorder, keys, (session.registry, store), session.persona, waking)
         if as_json:
             print_json({"url": address_of(taken)})

@@ -6,6 +6,7 @@ learned, proven and served, it leaves the prompt; a night undone brings it back.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from slowwave.config import NightSettings
+from slowwave.errors import SlowwaveError
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
 from slowwave.experience.linking import Linker
@@ -24,6 +26,8 @@ from slowwave.memory.recall import Note, recall
 from slowwave.night.gather import permitted
 from slowwave.night.lessons import extract, too_long
 from slowwave.records import Lesson, Message
+
+log = logging.getLogger(__name__)
 
 NEWEST = 500  # experiences in which lessons are looked for by day
 TURNS = 200  # newest turns over which the tokens are counted that lessons take in the prompt
@@ -47,8 +51,11 @@ class _Known:
 
 
 class Waking:
-    """What each persona has learned since its last night. Threads may share it: a turn reads what was known when the
-    last exchange was written down, and waits for nothing."""
+    """What each persona has learned since its last night. Threads may share it.
+
+    A turn reads what was known at the last `refresh`, and waits for nothing; `soon` has a refresh made by a thread of
+    its own, so that no record waits for it either.
+    """
 
     def __init__(self, store: Store, embedder: Reads, settings: NightSettings, budget: int) -> None:
         self._store, self._embedder, self._settings, self._budget = store, embedder, settings, budget
@@ -56,6 +63,39 @@ class Waking:
         self._known: dict[str, _Known] = {}
         self._vectors: dict[str, np.ndarray] = {}  # of what is no node yet, by its text
         self._refreshing = threading.Lock()
+        self._due: set[str] = set()
+        self._busy = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def soon(self, persona: str) -> None:
+        """Have the persona refreshed, once however often it is asked for meanwhile. Returns at once."""
+        with self._changed:
+            self._due.add(persona)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="waking", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Waits until all that was asked for is refreshed."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._due and not self._busy)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._due))
+                persona, self._busy = self._due.pop(), True
+            try:
+                self.refresh(persona)
+            except Exception as error:  # the next record brings another chance
+                log.warning(
+                    "What was said is not in mind yet: %s", error, exc_info=not isinstance(error, SlowwaveError)
+                )
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
     def refresh(self, persona: str) -> None:
         """Links what is new and reads off what was learned. Slow; never for a turn to wait on. Raises StoreError."""

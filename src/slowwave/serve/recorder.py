@@ -51,7 +51,7 @@ class Recorder:
     def __init__(
         self, store: Memory, capacity: int = CAPACITY, remember: Callable[[str], None] = lambda persona: None
     ) -> None:
-        """`remember` is called with the persona whose records were written, when nothing else waits."""
+        """`remember` is told whose record was written. It must not take long: records wait meanwhile."""
         self._store, self._remember = store, remember
         self._waiting: queue.Queue[Experience | _FollowUp | None] = queue.Queue(capacity)
         self._closing = False
@@ -124,29 +124,16 @@ class Recorder:
             log.warning("An exchange was not recorded: too many wait for the store.")
 
     def _work(self) -> None:
-        personas: set[str] = set()
         while (record := self._waiting.get()) is not None:
             try:
                 self.written += self._write(record)
             except Exception as error:  # whatever the store's trouble, the next record gets its chance
                 self.failed += 1
                 log.warning("An exchange was not recorded: %s", error, exc_info=not isinstance(error, SlowwaveError))
+            else:
+                self._remember(record.persona)
             self._waiting.task_done()
-            personas.add(record.persona)
-            if self._waiting.empty():
-                self._recall(personas)
         self._waiting.task_done()
-
-    def _recall(self, personas: set[str]) -> None:
-        """Let what was written be remembered. Its trouble is no lost record."""
-        for persona in sorted(personas):
-            try:
-                self._remember(persona)
-            except Exception as error:
-                log.warning(
-                    "What was said is not in mind yet: %s", error, exc_info=not isinstance(error, SlowwaveError)
-                )
-        personas.clear()
 
     def _write(self, record: Experience | _FollowUp) -> bool:
         """False if the store has it already, or if it is about no exchange of ours."""

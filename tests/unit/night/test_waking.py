@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from slowwave.config import NightSettings
+from slowwave.errors import StoreError
 from slowwave.experience.store import Store
 from slowwave.night.waking import Waking, prompt_tokens, waiting, with_notes
 from slowwave.records import Experience, Lesson, Outcome
@@ -66,6 +68,32 @@ def test_a_correction_is_in_mind_at_the_next_turn(store: Store) -> None:
     assert ask("How long do eggs boil?") == ask("") == []
     assert asked(store, "Which tram do I take to the office?", budget=3) == []
     assert store.lessons() == [], "the night alone decides what becomes a lesson"
+
+
+def test_soon_is_later_once_however_often_and_trouble_ends_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waking, begun, go, done = Waking(store, Words(), NightSettings(), 100), threading.Event(), threading.Event(), []
+
+    def refresh(persona: str) -> None:
+        begun.set()
+        assert go.wait(5)
+        done.append(persona)
+        if len(done) == 1:
+            raise StoreError("The store is locked.", "")
+
+    monkeypatch.setattr(waking, "refresh", refresh)
+    waking.settle()
+    waking.soon("ann")
+    assert begun.wait(5)
+    for _ in range(5):  # while the first is under way: one more after it
+        waking.soon("ann")
+    go.set()
+    waking.settle()
+    assert done == ["ann", "ann"] and "The store is locked." in caplog.text
+    waking.soon("default")
+    waking.settle()
+    assert done == ["ann", "ann", "default"]
 
 
 def lesson(store: Store) -> Lesson:

@@ -139,7 +139,7 @@ def serving(home: Path) -> Iterator[Serve]:
             waking: Waking | None = None,
         ) -> Served:  # fmt: skip
             engine, keys = EchoEngine(), keys or Keys()
-            recorder = Recorder(memory or store, remember=waking.refresh if waking else lambda persona: None)
+            recorder = Recorder(memory or store, remember=waking.soon if waking else lambda persona: None)
             answerer = answerer or LocalAnswerer(engine, registry)  # type: ignore[arg-type]
             taken = stack.enter_context(listen("127.0.0.1", 0, keys))
             running = Server(create_app(answerer, recorder, keys, (registry, store), waking=waking))

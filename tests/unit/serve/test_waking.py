@@ -20,12 +20,14 @@ def ask(served, *messages, **options):
 @pytest.fixture
 def taught(serve, store):
     """A server that was corrected once."""
-    served = serve(waking=Waking(store, Words(), NightSettings(), 100))
+    waking = Waking(store, Words(), NightSettings(), 100)
+    served = serve(waking=waking)
     answer = ask(served, ASKED).choices[0].message.content
     assert served.engine.asked[-1]["chat"] == [ASKED], "nothing is known yet"
     corrected = {"role": "user", "content": "No, my tram to the office is tram 5."}
     ask(served, ASKED, {"role": "assistant", "content": answer}, corrected)
     served.settle()
+    waking.settle()
     return served
 
 
