@@ -1,9 +1,9 @@
 """How well the judge knows a user's taste after some labels: agreement with held-out labels of simulated users.
 
-A pool of answers of the default model to everyday questions, in several manners; sixteen users, each with rules that it
-never breaks and 10 % noise in what it says. The judge learns from labels on some questions and is asked about others.
-Agreement is with the noisy labels, of which even the rule itself meets 0.90. Users who find less than a fifth or more
-than four fifths of the pool good are left out: to agree with them takes no judge.
+A pool of answers of the default model to everyday questions, in several manners; users who each find good what a rule
+of theirs says and never break it, with 10 % noise in what they say (`_users.py`). The judge learns from labels on some
+questions and is asked about others. Agreement is with the noisy labels, of which even the rule itself meets 0.90. Users
+who find less than a fifth or more than four fifths of the pool good are left out: to agree with them takes no judge.
 
     python studies/judge.py --seeds 3
 """
@@ -11,6 +11,7 @@ than four fifths of the pool good are left out: to agree with them takes no judg
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 import _users
 from _table import Row, arguments, finish
 
-from slowwave.config import cache_folder
 from slowwave.dream import bank
 from slowwave.dream.head import Examples, Head, agreement
 from slowwave.dream.judge import Judge
 from slowwave.exam.statistics import bootstrap
 from slowwave.models.embed import Embedder
 from slowwave.models.engine import Engine
-from slowwave.models.zoo import resolve
 
 NOISE = 0.1
 AFTER = (10, 20, 50, 100, 200)  # labels
@@ -102,20 +101,30 @@ def without(examples: Examples, part: str) -> Examples:
 def main() -> None:
     """Read the command line, make the pool, let every user teach a judge, print the table."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--model", default="smollm2-135m-instruct", help="who answers, and whose likelihoods are read")
+    cache = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=cache / "smollm2-135m-instruct",
+        help="folder of who answers and whose likelihoods are read",
+    )
+    parser.add_argument("--embedder", type=Path, default=cache / "minilm-l6-v2", help="folder of the embedding model")
     parser.add_argument("--questions", type=int, default=400, help="of the pool, each with two answers")
     parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
+    parser.add_argument("--tuning", action="store_true", help="the users by whom the judge was changed")
     args = parser.parse_args()
     counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((10,), 30, 12)
-    engine = Engine.load(resolve(args.model, cache_folder()))
+    engine = Engine.load(args.model)
     pairs = pool(engine, questions, tokens)
-    examples = read(engine, Embedder.load(resolve("minilm-l6-v2", cache_folder())), pairs)
-    kept = {name: rule for name, rule in _users.USERS.items() if 0.2 <= np.mean([rule(*p) for p in pairs]) <= 0.8}
+    examples = read(engine, Embedder.load(args.embedder), pairs)
+    users = _users.TUNING if args.tuning else _users.HELD_OUT
+    every = {name: _users.good(wishes, pairs) for name, wishes in users.items()}
+    kept = {name: good_N for name, good_N in every.items() if 0.2 <= good_N.mean() <= 0.8}
     found: dict[tuple[str, int, str], list[float]] = {}
     trusted: dict[int, list[float]] = {}
-    for name, rule in kept.items():
+    for name, good_N in kept.items():
         for seed in range(args.seeds if not args.smoke else 1):
-            noisy = _users.labels(rule, pairs, NOISE, np.random.default_rng([seed, 1]))
+            noisy = _users.noisy(good_N, NOISE, np.random.default_rng([seed, 1]))
             for part in ("", "how it is built", "the model's likelihoods", "its vector"):
                 seen = without(examples, part) if part else examples
                 many = counts if not part else tuple(count for count in counts if count == 50)
@@ -143,11 +152,9 @@ def main() -> None:
         for name in kept:
             for (part, count, user), shares in found.items():
                 if user == name and count == 50 and not part:
-                    share = np.mean([kept[name](*pair) for pair in pairs])
-                    rows.append(
-                        Row(f"{name} ({share:.0%} good), after 50", float(np.mean(shares)), min(shares), max(shares))
-                    )
-    print(json.dumps({"left out": sorted(set(_users.USERS) - set(kept)), "answers": len(pairs)}))
+                    head = f"{name} ({kept[name].mean():.0%} good), after 50"
+                    rows.append(Row(head, float(np.mean(shares)), min(shares), max(shares)))
+    print(json.dumps({"left out": sorted(set(every) - set(kept)), "answers": len(pairs)}))
     finish(rows, args)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from slowwave.dream import distil
-from slowwave.dream.head import Examples, Head, agreement, folds, wilson
+from slowwave.dream.head import SPREAD, Examples, Head, agreement, fit, folds, wilson
 from slowwave.dream.judge import FEWEST, Judge
 from slowwave.dream.traits import traits
 from slowwave.records import Check, Label, Lesson, Scene
@@ -33,24 +34,40 @@ def test_a_head_learns_and_says_how_sure_it_is() -> None:
     assert ((p_N > 0.5) == new.good_N)[sure].mean() > ((p_N > 0.5) == new.good_N)[~sure].mean()
 
 
-def test_the_fit_is_where_its_loss_is_flat() -> None:
-    """The gradient of the penalised loss, by differences, vanishes at the weights."""
-    given = examples(60, 0.2)
-    head = Head(given, penalty=2.0)
-    read, sign = head._read(given), np.where(given.good_N, 1.0, -1.0)
+def test_many_regressions_are_fitted_as_each_alone() -> None:
+    """Against scipy's minimiser on one model at a time, and the evidence by its formula."""
+    draw = np.random.default_rng(0)
+    scores, good = draw.normal(size=(40, 3)), (draw.random(40) < 0.4).astype(float)
+    models = np.array([[-1, -1], [1, -1], [0, 2]])
+    weights, evidence = fit(scores, models, good)
+    for model, found, told in zip(models, weights, evidence, strict=True):
+        read = np.c_[np.ones(40), *(scores[:, at] if at >= 0 else np.zeros(40) for at in model)]
+        likelihood = lambda w, read=read: -np.logaddexp(0, -np.where(good > 0.5, 1, -1) * (read @ w)).sum()  # noqa: E731
+        prior = np.array([1e-2, SPREAD**-2, SPREAD**-2])
+        best = minimize(lambda w, f=likelihood: 0.5 * prior @ w**2 - f(w), np.zeros(3), tol=1e-10).x  # noqa: B023
+        np.testing.assert_allclose(found, best, atol=1e-4)
+        assert told == pytest.approx(likelihood(best) - 0.5 * (model >= 0).sum() * np.log(40), abs=1e-4)
 
-    def loss(weights: np.ndarray) -> float:
-        return float(np.logaddexp(0, -sign * (read @ weights)).sum() + (weights[:-1] ** 2).sum())
 
-    at = head._weights_J
-    for place in range(len(at)):
-        step = np.eye(len(at))[place] * 1e-4
-        assert abs(loss(at + step) - loss(at - step)) / 2e-4 < 0.05
+def test_the_figure_that_tells_outweighs_all_others_and_two_that_tell_are_both_read() -> None:
+    single = Head(examples(100, 0.1))
+    assert single._share_M[(single._models_M_2 == 1).any(1)].sum() > 0.99
+    both = examples(200)
+    both = replace(both, good_N=(both.figures_N_F[:, 1] > 0) & (both.figures_N_F[:, 2] > 0))
+    new = examples(400, seed=3)
+    said = Head(both).chance(new) > 0.5
+    assert (said == ((new.figures_N_F[:, 1] > 0) & (new.figures_N_F[:, 2] > 0))).mean() > 0.83, "always no: 0.75"
 
 
-def test_noisy_labels_are_smoothed_by_a_stronger_penalty() -> None:
-    clean, noisy = Head(examples(60)), Head(examples(60, noise=0.35))
-    assert noisy.penalty > clean.penalty
+def test_how_figures_are_spread_does_not_matter() -> None:
+    given, new = examples(80, 0.1), examples(200, seed=4)
+    bent = lambda one: replace(one, figures_N_F=np.exp(one.figures_N_F / 3))  # noqa: E731
+    np.testing.assert_allclose(Head(given).chance(new), Head(bent(given)).chance(bent(new)), atol=1e-9)
+
+
+def test_of_labels_without_sense_it_makes_little() -> None:
+    coin = replace(examples(100), good_N=np.random.default_rng(5).random(100) < 0.5)
+    assert np.abs(Head(coin).chance(examples(200, seed=6)) - coin.good_N.mean()).mean() < 0.15
 
 
 def test_one_label_teaches_nothing() -> None:
@@ -121,7 +138,7 @@ def test_a_judge_learns_a_taste_and_tells_how_well() -> None:
     assert judge.trusted and judge.agreement is not None and judge.agreement.share > 0.9
     asked = [{"role": "user", "content": "What about tea?"}]
     good, bad = judge.chance([(asked, "It is tea."), (asked, "I think tea is great! Wonderful!")])
-    assert good > 0.7 and bad < 0.3
+    assert good > 0.6 and bad < 0.5 and good - bad > 0.2
     assert judge.chance([]).tolist() == []
 
 
