@@ -33,6 +33,7 @@ from slowwave.models.engine import Engine
 NOISE = 0.1
 AFTER = (10, 20, 50, 100, 200)  # labels
 HELD_OUT = 200
+PARTS = ("how it is built", "the model's likelihoods", "its vector")
 MANNERS = (
     None, "Answer in one short sentence.", "Answer at length, with examples.", "Answer as a list.",
     "You are warm and enthusiastic.", "Be sober and brief. Never speak of yourself.",
@@ -90,9 +91,9 @@ def without(examples: Examples, part: str) -> Examples:
     """What the judge reads, with one part of it made silent."""
     figures, vectors = examples.figures_N_F.copy(), examples.vectors_N_D
     if part == "how it is built":
-        figures[:, :-4] = 0
+        figures[:, :-3] = 0
     elif part == "the model's likelihoods":
-        figures[:, -3:] = 0
+        figures[:, -2:] = 0
     elif part == "its vector":
         vectors = np.zeros_like(vectors)
     return Examples(figures, vectors, examples.good_N, examples.group_N)
@@ -113,19 +114,19 @@ def main() -> None:
     parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
     parser.add_argument("--tuning", action="store_true", help="the users by whom the judge was changed")
     args = parser.parse_args()
-    counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((10,), 30, 12)
+    counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((4,), 6, 6)
     engine = Engine.load(args.model)
     pairs = pool(engine, questions, tokens)
     examples = read(engine, Embedder.load(args.embedder), pairs)
     users = _users.TUNING if args.tuning else _users.HELD_OUT
-    every = {name: _users.good(wishes, pairs) for name, wishes in users.items()}
+    every = {name: _users.good(wishes, pairs) for name, wishes in list(users.items())[: 3 if args.smoke else None]}
     kept = {name: good_N for name, good_N in every.items() if 0.2 <= good_N.mean() <= 0.8}
     found: dict[tuple[str, int, str], list[float]] = {}
     trusted: dict[int, list[float]] = {}
     for name, good_N in kept.items():
         for seed in range(args.seeds if not args.smoke else 1):
             noisy = _users.noisy(good_N, NOISE, np.random.default_rng([seed, 1]))
-            for part in ("", "how it is built", "the model's likelihoods", "its vector"):
+            for part in ("", *(() if args.smoke else PARTS)):
                 seen = without(examples, part) if part else examples
                 many = counts if not part else tuple(count for count in counts if count == 50)
                 for count, (share, trust) in agreements(seen, noisy, many, np.random.default_rng([seed, 2])).items():

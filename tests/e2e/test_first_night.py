@@ -114,10 +114,11 @@ def test_nights_and_next_step(night: Night) -> None:
 
 def test_answers_name_the_version_and_differ_from_the_base(night: Night, tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
-    questions.write_text("".join(row["question"] + "\n" for row in night.done.json["questions"]))
+    asked = night.done.json["questions"][:5]
+    questions.write_text("".join(row["question"] + "\n" for row in asked))
     rows = night.slowwave("ask", "--file", str(questions), "--json").json["answers"]
     assert {row["adapter"] for row in rows} == {"default@n0001"}
-    assert any(row["answer"] != old["before"] for row, old in zip(rows, night.done.json["questions"], strict=True))
+    assert any(row["answer"] != old["before"] for row, old in zip(rows, asked, strict=True))
 
 
 def test_experiences_and_lessons_after_a_night(night: Night) -> None:

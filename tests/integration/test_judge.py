@@ -24,6 +24,8 @@ def slowwave(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) ->
 def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = slowwave(capsys, tmp_path, "judge")
     assert status == 0 and "0 labels: none yet" in out and "Too few to learn from" in out
+    status, out, _ = slowwave(capsys, tmp_path, "judge", "What is my dog called?", "Rex.", "--json")
+    assert status == 0 and json.loads(out)["chance"] == 0.5
     slowwave(capsys, tmp_path, "import", str(DAY))
     status, out, _ = slowwave(
         capsys, tmp_path, "judge", "What is my dog called?", "Your dog is called Biscuit.", "--json"
@@ -34,7 +36,5 @@ def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert agreed["labels"] == told["labels"] and 0 <= agreed["low"] <= agreed["share"] <= agreed["high"] <= 1
     assert told["trusted"] == (agreed["low"] > agreed["chance"])
     assert 0 < told["chance"] < 1
-    status, out, _ = slowwave(capsys, tmp_path, "judge")
-    assert status == 0 and f"Agrees with {agreed['share']:.0%} of labels that it did not see" in out
     status, _, err = slowwave(capsys, tmp_path, "judge", "Who are you?")
     assert status == 2 and "judged with its answer" in err

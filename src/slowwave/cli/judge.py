@@ -29,14 +29,14 @@ def judge(
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     session.require_persona()
     found = labels_of(session.store, session.persona, session.settings.night)
-    made = Judge(session.engine, session.embedder, found)
-    agreed = made.agreement
+    made = Judge(session.engine, session.embedder, found) if len(found) >= FEWEST else None
+    agreed, trusted = (made.agreement, made.trusted) if made else (None, False)
     why = Counter(label.why for label in found)
     data = {
         "labels": len(found),
         "by": dict(why),
         "agreement": asdict(agreed) if agreed else None,
-        "trusted": made.trusted,
+        "trusted": trusted,
     }
     lines = [f"{len(found)} labels: " + (", ".join(f"{count} by {kind}" for kind, count in why.items()) or "none yet")]
     if agreed is None:
@@ -47,10 +47,10 @@ def judge(
             f"{agreed.high:.0%}); always the commoner one would with {agreed.chance:.0%}."
         )
         lines.append(
-            "It decides between answers at night." if made.trusted else "No better than chance: it decides nothing."
+            "It decides between answers at night." if trusted else "No better than chance: it decides nothing."
         )
     if question is not None and answer is not None:
-        chance = float(made.chance([([{"role": "user", "content": question}], answer)])[0])
+        chance = float(made.chance([([{"role": "user", "content": question}], answer)])[0]) if made else 0.5
         data["chance"] = chance
         lines.append(f"The chance that this answer is good: {chance:.0%}.")
     session.answer(data, *lines)

@@ -1,8 +1,8 @@
 """Whether an answer is good for the one who will hear it, as that one's corrections, ratings and approvals tell.
 
 A small head is fitted on what can be read off them: how the answer is built (`traits`), how it lies to the question,
-how likely the model finds it, with and without the question, and where its vector points. It may decide something only
-where it is surely better than chance at labels that it did not see.
+how likely the model finds it, and where its vector points. It may decide something only where it is surely better than
+chance at labels that it did not see.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from slowwave.dream.traits import traits
 from slowwave.records import Label, Message
 
 FEWEST = 10  # labels of which nothing is concluded
-_ALONE: list[Message] = [{"role": "user", "content": "Say something."}]
 
 
 class Scores(Protocol):
@@ -64,11 +63,9 @@ class Judge:
         built_N_T = np.stack([traits(question, answer) for question, answer in zip(questions, answers, strict=True)])
         vectors_N_D = self.embedder.embed(answers)
         beside_N = (vectors_N_D * self.embedder.embed(questions)).sum(1)
-        given = self.engine.score(list(pairs))
-        alone = self.engine.score([(_ALONE, answer) for answer in answers])
-        likely_N_3 = np.array([[*_nats(g), _nats(a)[0] - _nats(g)[0]] for g, a in zip(given, alone, strict=True)])
+        likely_N_2 = np.array([_nats(score) for score in self.engine.score(list(pairs))])
         nothing = np.zeros(len(pairs), int)
-        return Examples(np.c_[built_N_T, beside_N, likely_N_3], vectors_N_D, nothing.astype(bool), nothing)
+        return Examples(np.c_[built_N_T, beside_N, likely_N_2], vectors_N_D, nothing.astype(bool), nothing)
 
 
 def _nats(score: Any) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from slowwave.experience.labels import labels
 from slowwave.experience.store import Store
 from slowwave.records import Label
 
-NEWEST = 120  # labels: what was liked long ago counts no more; the base reads each twice, a minute on two slow cores
+NEWEST = 120  # labels: what was liked long ago counts no more; the base reads each, half a minute on two slow cores
 
 
 def labels_of(store: Store, persona: str, settings: NightSettings) -> list[Label]:
