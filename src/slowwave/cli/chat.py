@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,26 +32,27 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
     err().print(f"{version} answers. {HELP}")
     talk: list[Message] = []
     last: Experience | None = None
-    while (line := _read()) is not None:
-        verb, _, text = line.partition(" ")
-        if verb == "/quit":
-            break
-        if verb == "/new":
-            talk, last = [], None
-        elif verb in ("/good", "/bad", "/correct"):
-            last = _judge(session, last, verb, text.strip())
-            if waking:
-                waking.soon(session.persona)
-        elif verb.startswith("/"):
-            err().print(HELP)
-        elif line:
-            talk.append({"role": "user", "content": line})
-            with engine.using(adapter):
-                notes = _recalled(waking, session.persona, talk)
-                talk.append({"role": "assistant", "content": _say(session, with_notes(talk, notes))})
-            last = _record(session, talk, last, version)
-            if waking:
-                waking.soon(session.persona)
+    with closing(waking) if waking else nullcontext():
+        while (line := _read()) is not None:
+            verb, _, text = line.partition(" ")
+            if verb == "/quit":
+                break
+            if verb == "/new":
+                talk, last = [], None
+            elif verb in ("/good", "/bad", "/correct"):
+                last = _judge(session, last, verb, text.strip())
+                if waking:
+                    waking.soon(session.persona)
+            elif verb.startswith("/"):
+                err().print(HELP)
+            elif line:
+                talk.append({"role": "user", "content": line})
+                with engine.using(adapter):
+                    notes = _recalled(waking, session.persona, talk)
+                    talk.append({"role": "assistant", "content": _say(session, with_notes(talk, notes))})
+                last = _record(session, talk, last, version)
+                if waking:
+                    waking.soon(session.persona)
 
 
 def _recalled(waking: Waking | None, persona: str, talk: list[Message]) -> list[str]:

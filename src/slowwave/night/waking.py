@@ -64,18 +64,29 @@ class Waking:
         self._vectors: dict[str, np.ndarray] = {}  # of what is no node yet, by its text
         self._refreshing = threading.Lock()
         self._due: set[str] = set()
-        self._busy = False
+        self._busy = self._closing = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def soon(self, persona: str) -> None:
         """Have the persona refreshed, once however often it is asked for meanwhile. Returns at once."""
         with self._changed:
+            if self._closing:
+                return
             self._due.add(persona)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="waking", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the thread, after the refresh under way: a process that leaves while it computes would be aborted."""
+        with self._changed:
+            self._closing = True
+            self._due.clear()
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
 
     def settle(self) -> None:
         """Waits until all that was asked for is refreshed."""
@@ -85,7 +96,9 @@ class Waking:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._due))
+                self._changed.wait_for(lambda: bool(self._due) or self._closing)
+                if self._closing:
+                    return
                 persona, self._busy = self._due.pop(), True
             try:
                 self.refresh(persona)

@@ -36,7 +36,7 @@ def create_app(
     answerer: Answerer, recorder: Recorder, keys: Keys, personas: tuple[Personas, ...], default: str = "default",
     waking: Waking | None = None,
 ) -> FastAPI:  # fmt: skip
-    """The application. Closes `answerer` and `recorder` when it stops.
+    """The application. Closes `answerer`, `recorder` and `waking` when it stops.
 
     Args:
         keys: none set means that only this machine may ask (see `auth`).
@@ -44,7 +44,9 @@ def create_app(
         default: the persona of a request that names none.
         waking: what was learned since the last night, for the prompt of each turn; None leaves prompts as they come.
     """
-    app = FastAPI(title="slowwave", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_life(answerer, recorder))
+    app = FastAPI(
+        title="slowwave", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_life(answerer, recorder, waking)
+    )
     app.state.stopping = stopping = asyncio.Event()  # set by `run` when answers have had their time to end
     app.add_middleware(Gate, keys=keys)
     answer_errors(app)
@@ -98,11 +100,15 @@ def create_app(
     return app
 
 
-def _life(answerer: Answerer, recorder: Recorder) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _life(
+    answerer: Answerer, recorder: Recorder, waking: Waking | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         await answerer.close()
         await asyncio.to_thread(recorder.close)
+        if waking is not None:
+            await asyncio.to_thread(waking.close)
 
     return life

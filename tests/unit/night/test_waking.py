@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,30 @@ def test_soon_is_later_once_however_often_and_trouble_ends_nothing(
     waking.soon("default")
     waking.settle()
     assert done == ["ann", "ann", "default"]
+    waking.close()
+    assert waking._thread is not None and not waking._thread.is_alive()
+    waking.soon("late")
+    waking.settle()
+    assert done == ["ann", "ann", "default"]
+
+
+def test_a_process_that_leaves_waits_for_the_refresh_under_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    waking, begun, ended = Waking(store, Words(), NightSettings(), 100), threading.Event(), []
+
+    def refresh(persona: str) -> None:
+        begun.set()
+        time.sleep(0.2)
+        ended.append(persona)
+
+    monkeypatch.setattr(waking, "refresh", refresh)
+    waking.close()  # nothing was asked for
+    waking = Waking(store, Words(), NightSettings(), 100)
+    monkeypatch.setattr(waking, "refresh", refresh)
+    waking.soon("ann")
+    assert begun.wait(5)
+    waking.soon("ann")
+    waking.close()
+    assert ended == ["ann"]
 
 
 def lesson(store: Store) -> Lesson:
