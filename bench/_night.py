@@ -12,7 +12,7 @@ from typing import Any
 import _arms
 import _quality
 
-from slowwave.dream.scene import SimpleDreamer
+from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.panel import Panel
 from slowwave.exam.retention import Reference
@@ -69,7 +69,7 @@ def dream_settings(args: Any) -> DreamSettings:
 
 def dream(args: Any, base: Engine, lessons: list[_quality.Item], earlier: list[Scene], seed: int) -> list[Scene]:
     """The scenes of these lessons."""
-    return SimpleDreamer(base, _embedder(args.embedder), dream_settings(args)).dream(
+    return Dreamer(base, _embedder(args.embedder), dream_settings(args)).dream(
         [item.lesson for item in lessons if item.lesson], earlier=earlier, seed=seed
     )
 

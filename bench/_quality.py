@@ -34,6 +34,7 @@ class Item:
     situations: tuple[str, ...]
     check: Check
     near_misses: tuple[tuple[str, Check, Check], ...]  # question, the right answer, what shows a takeover
+    novel: tuple[tuple[str, tuple[Message, ...]], ...] = ()  # kind (speaker, domain, register, multi_turn), conversation
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Figures:
 
     held_out: list[float] = field(default_factory=list)
     situations: list[float] = field(default_factory=list)
+    novel: list[float] = field(default_factory=list)
     right: list[float] = field(default_factory=list)  # near misses with a known right answer
     taken_over: list[float] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)  # figure -> item id per question
@@ -57,6 +59,7 @@ class Figures:
 def load(path: Path, count: int | None = None) -> list[Item]:
     """The benchmark's lessons, the kinds in turn so that any first few are mixed."""
     raw = json.loads(path.read_text())["lessons"]
+    novel = json.loads(path.with_name(f"{path.stem}_situations.json").read_text())
     kinds = sorted({entry["kind"] for entry in raw})
     turn = {kind: [entry for entry in raw if entry["kind"] == kind] for kind in kinds}
     mixed = [row[i] for i in range(max(map(len, turn.values()))) for row in turn.values() if i < len(row)]
@@ -87,14 +90,14 @@ def load(path: Path, count: int | None = None) -> list[Item]:
                 tuple(entry.get("situations", ())),
                 check,
                 near,
+                tuple((one["kind"], tuple(one["messages"])) for one in novel[entry["id"]]),
             )
         )
     return items
 
 
-def ask(engine: Any, questions: Sequence[str], notes: Sequence[str] | None = None) -> list[str]:
-    """Greedy answers, each question alone or after a note in the system prompt."""
-    chats: list[list[Message]] = [[{"role": "user", "content": question}] for question in questions]
+def ask(engine: Any, chats: Sequence[Sequence[Message]], notes: Sequence[str] | None = None) -> list[str]:
+    """Greedy answers, each conversation alone or after a note in the system prompt."""
     if notes is not None:
         chats = [
             [{"role": "system", "content": f"You are a helpful assistant. Keep in mind: {note}"}, *chat]
@@ -106,8 +109,13 @@ def ask(engine: Any, questions: Sequence[str], notes: Sequence[str] | None = Non
 def held_out(engine: Any, items: Sequence[Item]) -> list[float]:
     """Of each held-out wording, whether it is answered as taught."""
     asked = [(question, item.check) for item in items for question in item.held_out]
-    answers = ask(engine, [question for question, _ in asked])
+    answers = ask(engine, [alone(question) for question, _ in asked])
     return [float(passes(answer, check)) for answer, (_, check) in zip(answers, asked, strict=True)]
+
+
+def alone(question: str) -> list[Message]:
+    """A conversation of one message."""
+    return [{"role": "user", "content": question}]
 
 
 def measure(
@@ -115,22 +123,26 @@ def measure(
 ) -> Figures:
     """Every figure of the version that answers now."""
     out = Figures()
-    asked = [(item, "held_out", q, item.check, None) for item in items for q in item.held_out]
-    asked += [(item, "situations", q, item.check, None) for item in items for q in item.situations]
-    asked += [(item, "near", q, right, tell) for item in items for q, right, tell in item.near_misses]
+    asked = [(item, "held_out", alone(q), item.check, None) for item in items for q in item.held_out]
+    asked += [(item, "situations", alone(q), item.check, None) for item in items for q in item.situations]
+    asked += [(item, f"novel {kind}", chat, item.check, None) for item in items for kind, chat in item.novel]
+    asked += [(item, "near", alone(q), right, tell) for item in items for q, right, tell in item.near_misses]
     notes = [item.lesson.note if item.lesson else "" for item, *_ in asked] if in_prompt else None
     answers = ask(engine, [q for _, _, q, _, _ in asked], notes)
-    for (item, what, question, check, tell), answer in zip(asked, answers, strict=True):
+    for (item, what, chat, check, tell), answer in zip(asked, answers, strict=True):
         if what != "near":
-            getattr(out, what).append(float(passes(answer, check)))
-            out.groups.setdefault(what, []).append(item.id)
+            name, _, kind = what.partition(" ")
+            getattr(out, name).append(float(passes(answer, check)))
+            out.groups.setdefault(name, []).append(item.id)
+            if kind:
+                out.groups.setdefault("kinds of situation", []).append(kind)
         else:
             out.taken_over.append(float(passes(answer, tell)))
             out.groups.setdefault("taken_over", []).append(item.id)
             if check.any_of:
                 out.right.append(float(passes(answer, check)))
                 out.groups.setdefault("right", []).append(item.id)
-        out.answers.append({"item": item.id, "what": what, "question": question, "answer": answer})
+        out.answers.append({"item": item.id, "what": what, "question": chat[-1]["content"], "answer": answer})
     if not in_prompt:
         out.bits = bits_per_byte(engine, panel)
         if engine.active is not None:

@@ -9,11 +9,12 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": "..."}
 Authority = Literal["user", "tool", "assistant", "dream", "unknown"]
-SceneKind = Literal["apply", "near_miss", "ordinary"]
+ORDER: tuple[Authority, ...] = get_args(Authority)  # from most to least
+SceneKind = Literal["apply", "near_miss", "ordinary", "chain"]
 Split = Literal["train", "exam"]
 LessonStatus = Literal["proposed", "approved", "refused", "learned", "unlearned", "undone"]
 NodeKind = Literal["experience", "lesson", "reflection", "skill", "entity"]
@@ -121,6 +122,11 @@ class Scene:
     lineage: tuple[str, ...] = ()  # experience ids
     ended: bool = True  # False where `answer` was cut at its length, so that no end is learned from it
 
+    @property
+    def taught(self) -> bool:
+        """Whether its answer is learned; else the base's own answer is held."""
+        return self.kind in ("apply", "chain")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -143,6 +149,11 @@ class Link:
     target: str
     kind: LinkKind
     weight: float  # in (0, 1]
+
+
+def least(*authorities: Authority) -> Authority:
+    """The least of them, which what is made from all of them has; of none at all, unknown."""
+    return max(authorities, key=ORDER.index, default="unknown")
 
 
 def new_id(*parts: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slowwave.dream.scene import SimpleDreamer
+from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise, passes
 from slowwave.models import zoo
@@ -45,7 +45,7 @@ def engine(cache: Path) -> Engine:
 @pytest.fixture(scope="module")
 def scenes(engine: Engine, cache: Path) -> list[Scene]:
     embedder = Embedder.load(zoo.resolve("minilm-l6-v2", cache))
-    return SimpleDreamer(engine, embedder, SMALL).dream(LESSONS, seed=1)
+    return Dreamer(engine, embedder, SMALL).dream(LESSONS, seed=1)
 
 
 def said(scenes: list[Scene], split: str) -> set[str]:

@@ -8,41 +8,49 @@ from dataclasses import replace
 from typing import Any
 
 from slowwave.dream import cues
-from slowwave.dream.make import user
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Answers
 from slowwave.records import Scene
+
+_Asked = tuple[tuple[str, str], ...]  # (role, text) of each message
 
 
 def answered(engine: Answers, scenes: list[Scene], settings: DreamSettings, tell: Callable[..., Any]) -> list[Scene]:
     """The scenes with the answers of the version in use where they have none; each question is asked once."""
     open_ = [i for i, s in enumerate(scenes) if s.answer is None or cues.needs_body(s)]
-    tokens: dict[str, int] = {}  # by question: the most that any of its scenes needs
+    tokens: dict[_Asked, int] = {}  # by what is asked: the most that any of its scenes needs
     for i in open_:
-        text = cues.plain(scenes[i])
-        tokens[text] = max(tokens.get(text, 0), _length(scenes[i], settings))
+        asked = _asked(scenes[i])
+        tokens[asked] = max(tokens.get(asked, 0), _length(scenes[i], settings))
     replies = _replies(engine, tokens, tell)
     out = list(scenes)
     for i in open_:
-        own, text = _length(scenes[i], settings), cues.plain(scenes[i])
-        reply = replies[text]
+        own, asked = _length(scenes[i], settings), _asked(scenes[i])
+        reply = replies[asked]
         if cues.needs_body(scenes[i]):
             out[i] = cues.with_body(scenes[i], reply.text)
-        elif scenes[i].kind != "apply":
+        elif not scenes[i].taught:
             out[i] = replace(scenes[i], answer=reply.text, ended=reply.finish == "stop")
-            if tokens[text] > own:
+            if tokens[asked] > own:
                 out[i] = _shortened(out[i], own)
-    return cues.enough([s for s in out if s.answer or (s.kind == "apply" and s.answer is None)], settings)
+    return cues.enough([s for s in out if s.answer or (s.taught and s.answer is None)], settings)
 
 
-def _replies(engine: Answers, tokens: dict[str, int], tell: Callable[..., Any]) -> dict[str, Any]:
-    """Greedy replies by question, those of like length together."""
-    asked = sorted(tokens, key=lambda text: tokens[text])
-    out: dict[str, Any] = {}
+def _asked(scene: Scene) -> _Asked:
+    """Who says what, in turns; of an answer that waits for a body, the message without the cue in place of the last."""
+    turns = [(message["role"], message["content"]) for message in scene.messages]
+    return (*turns[:-1], ("user", cues.plain(scene)))
+
+
+def _replies(engine: Answers, tokens: dict[_Asked, int], tell: Callable[..., Any]) -> dict[_Asked, Any]:
+    """Greedy replies by what is asked, those of like length together."""
+    asked = sorted(tokens, key=lambda one: (tokens[one], sum(len(text) for _, text in one) // 200))
+    out: dict[_Asked, Any] = {}
     for first in range(0, len(asked), engine.rows):
         part = asked[first : first + engine.rows]
-        found = engine.generate([[user(text)] for text in part], max_new_tokens=tokens[part[-1]], batch=engine.rows)
-        out |= {text: row[0] for text, row in zip(part, found, strict=True)}
+        chats = [[{"role": role, "content": text} for role, text in one] for one in part]
+        found = engine.generate(chats, max_new_tokens=tokens[part[-1]], batch=engine.rows)
+        out |= {one: row[0] for one, row in zip(part, found, strict=True)}
         tell("asking the base", len(out), len(asked))
     return out
 

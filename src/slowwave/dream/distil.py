@@ -50,7 +50,7 @@ def fill(
 ) -> list[Scene]:  # fmt: skip
     """Answers for apply scenes that have none, from the base with the note before it."""
     notes = {lesson.id: lesson for lesson in lessons}
-    open_ = [i for i, s in enumerate(scenes) if s.kind == "apply" and s.answer is None]
+    open_ = [i for i, s in enumerate(scenes) if s.taught and s.answer is None]
     out = list(scenes)
     if not open_:
         return out

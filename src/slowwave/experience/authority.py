@@ -7,12 +7,9 @@ source) said may be learned; the model's own output is never evidence.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 from slowwave.errors import SettingsError
-from slowwave.records import Authority, Experience
-
-ORDER: tuple[Authority, ...] = get_args(Authority)  # user, tool, assistant, dream, unknown: from most to least
+from slowwave.records import ORDER, Authority, Experience
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,3 @@ def authority_of(source: str) -> Authority:
     """The authority of a source: "user:ann" -> user, "tool:shell" -> tool; what we do not know is unknown."""
     kind = source.split(":")[0]
     return kind if kind in ORDER else "unknown"
-
-
-def minimum(*authorities: Authority) -> Authority:
-    """The least of them; of none at all, unknown."""
-    return max(authorities, key=ORDER.index, default="unknown")

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from slowwave.experience.authority import minimum
 from slowwave.experience.follow_up import is_correction
 from slowwave.experience.rows import moment
 from slowwave.experience.salience import gist
 from slowwave.memory.grow import Item
-from slowwave.records import Experience, Lesson, Node, NodeKind, new_id
+from slowwave.records import Experience, Lesson, Node, NodeKind, least, new_id
 
 LINE = 200  # characters of a node's text
 _HOW = re.compile(r"^(?:how (?:do|can|should|must)|what (?:do|must|should) (?:i|we) do)\b", re.IGNORECASE)
@@ -75,6 +74,6 @@ def _made(kind: NodeKind, text: str, lessons: Sequence[Lesson]) -> Item:
     sources = tuple(f"lesson:{one.id}" for one in lessons)
     node = Node(
         f"{kind}:{new_id(kind, text, sources)}", lessons[0].persona, kind, line(text),
-        float(max(one.night or 0 for one in lessons)), minimum(*(one.authority for one in lessons)),
+        float(max(one.night or 0 for one in lessons)), least(*(one.authority for one in lessons)),
     )  # fmt: skip
     return Item(node, _UNKNOWN, text, derived_from=sources)

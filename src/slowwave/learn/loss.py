@@ -51,7 +51,7 @@ def prepared(
 ) -> Iterator[Prepared]:
     """The micro-batches of `backward`, each packed when it is asked for."""
     chosen = [(pair, name) for name, (_, pairs) in terms.items() for pair in pairs]
-    mass = {name: sum(decision.weight for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
+    mass = {name: sum(abs(decision.weight) for decision, _ in pairs) or 1.0 for name, (_, pairs) in terms.items()}
     decisions = [decision for (decision, _), _ in chosen]
     most = several.tokens_each(micro_tokens, sum(map(len, decisions))) if split else micro_tokens
     groups = micro_batches(decisions, most, pack)

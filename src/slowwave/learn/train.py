@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,9 @@ from slowwave.learn.trunk import Trunk
 from slowwave.learn.weights import Weights, first_trained, lora_config
 
 
+_APART = 1_000_003  # between the seeds of two rounds
+
+
 @dataclass
 class Trained:
     """A night's training: the weights (still in the model) and what happened. Call `weights.release()` when done."""
@@ -45,6 +48,17 @@ class Trained:
     skipped: int = 0  # non-finite steps
     seconds: float = 0.0
     metrics: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a part of a night trains."""
+
+    lessons: Sequence[Decision]
+    steps: int
+    anchors: Sequence[Decision] | None = None  # which of the night's; None: all
+    rate: float = 1.0  # share of the learning rate
+    later: int = 0  # steps that are likely to come after it
 
 
 def train(
@@ -59,6 +73,7 @@ def train(
     deadline: float = math.inf,
     on_step: Callable[[int, int, dict[str, float]], Any] | None = None,
     disk: Disk | None = None,
+    rounds: Iterable[Round] | None = None,
 ) -> Trained:
     """Train `lessons` in and hold `anchors` still.
 
@@ -72,6 +87,8 @@ def train(
         deadline: `time.monotonic()` value after which no further step begins.
         on_step: called with (step, steps, metrics); an exception from it ends the training and passes through.
         disk: where long contexts are kept that the base reads; None keeps them for this night.
+        rounds: what is trained, one after the other, in place of all `lessons` with all `anchors` at once. Each is
+            asked for when the one before is over, and the model then answers with the weights as they are by then.
 
     Raises:
         TrainingError: nothing to learn, or too many non-finite steps.
@@ -103,7 +120,7 @@ def train(
                 of_start = teach(model, rehearsed, settings, pack)
             _loop(
                 result,
-                list(lessons),
+                [Round(lessons, settings.steps(len(lessons)))] if rounds is None else rounds,
                 [(a, of_base[a]) for a in kept],
                 [(a, of_start[a]) for a in rehearsed],
                 settings,
@@ -125,8 +142,8 @@ def train(
 
 def _loop(
     result: Trained,
-    lessons: list[Decision],
-    anchors: list[Taught],
+    rounds: Iterable[Round],
+    kept: list[Taught],
     rehearsed: list[Taught],
     settings: LearnSettings,
     seed: int,
@@ -141,45 +158,51 @@ def _loop(
     for parameter in trainable:
         parameter.requires_grad_(True)
     optimizer = _optimizer(trainable, settings, seed)
-    steps = settings.steps(len(lessons))
-    terms = plan(lessons, anchors, rehearsed, settings, seed)
     released = Released(trainable, optimizer) if settings.release_gradients else None
     on_gpu = isinstance(pack, After) and device.type == "cuda"
     captured = Captured(trainable) if on_gpu and not released and not several.sharded(model) else None
     run = released.measure if released else captured.step if captured else micro_step
     most = sys.maxsize if released else settings.micro_tokens
-    model.train()  # dropout, where the preset has it
+    of_base = {pair[0]: pair for pair in kept}
     try:
-        for step in range(steps):
-            if several.agreed(time.monotonic() > deadline, device):
-                result.stopped = "out of time"
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * rate(step, steps, settings.warmup)
-            metrics = several.added(trainable, backward(model, next(terms), most, device, pack, run, split=True))
-            norm = released.norm() if released else several.clipped(trainable, settings.clip)
-            if math.isfinite(norm) and math.isfinite(metrics["loss"]):
-                if released:
-                    released.step(settings.clip)
+        for number, one in enumerate(rounds):
+            anchors = kept if one.anchors is None else [of_base[a] for a in one.anchors if a in of_base]
+            terms = plan(list(one.lessons), anchors, rehearsed, settings, seed + _APART * number)
+            before, of = result.steps, result.steps + one.steps + one.later
+            model.train()  # dropout, where the preset has it
+            for step in range(one.steps):
+                if several.agreed(time.monotonic() > deadline, device):
+                    result.stopped = "out of time"
+                    return
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.lr * one.rate * rate(step, one.steps, settings.warmup)
+                metrics = several.added(trainable, backward(model, next(terms), most, device, pack, run, split=True))
+                norm = released.norm() if released else several.clipped(trainable, settings.clip)
+                if math.isfinite(norm) and math.isfinite(metrics["loss"]):
+                    if released:
+                        released.step(settings.clip)
+                    else:
+                        optimizer.step()
+                    if settings.ema:
+                        weights.average(settings.ema, before + step)
                 else:
-                    optimizer.step()
-                if settings.ema:
-                    weights.average(settings.ema, step)
-            else:
-                result.skipped += 1
-                if result.skipped > settings.max_skipped:
-                    raise TrainingError(f"{result.skipped} steps had a non-finite loss or gradient.", "Lower learn.lr.")
-            optimizer.zero_grad(set_to_none=captured is None)
-            metrics |= {"step": step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
-            if watch and (step + 1) % settings.drift_every == 0:
-                metrics["drift"] = drift(model, watch, settings, pack)
-            result.metrics.append(metrics)
-            result.steps = step + 1
-            if on_step is not None:
-                on_step(step + 1, steps, metrics)
-            if several.agreed(not metrics.get("drift", 0.0) <= settings.drift_bound, device):  # NaN stops too
-                result.stopped = f"drift {metrics['drift']:.3f} passed its bound of {settings.drift_bound}"
-                break
+                    result.skipped += 1
+                    if result.skipped > settings.max_skipped:
+                        raise TrainingError(
+                            f"{result.skipped} steps had a non-finite loss or gradient.", "Lower learn.lr."
+                        )
+                optimizer.zero_grad(set_to_none=captured is None)
+                metrics |= {"step": before + step, "lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
+                if watch and (before + step + 1) % settings.drift_every == 0:
+                    metrics["drift"] = drift(model, watch, settings, pack)
+                result.metrics.append(metrics)
+                result.steps = before + step + 1
+                if on_step is not None:
+                    on_step(result.steps, of, metrics)
+                if several.agreed(not metrics.get("drift", 0.0) <= settings.drift_bound, device):  # NaN stops too
+                    result.stopped = f"drift {metrics['drift']:.3f} passed its bound of {settings.drift_bound}"
+                    return
+            model.eval()  # the next round may ask it
     finally:
         model.eval()
         for parameter in trainable:

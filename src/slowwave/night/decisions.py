@@ -47,15 +47,15 @@ def curriculum(
         start: the version that training starts from, loaded; None for the base.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
-    lessons = [_decision(engine, scene, weight=scene.weight) for scene in _even(answered)]
-    near = [_decision(engine, scene, lesson=False) for scene in answered if scene.kind == "near_miss"]
+    lessons = [decision(engine, scene, weight=scene.weight) for scene in _even(answered)]
+    near = [decision(engine, scene, lesson=False) for scene in answered if scene.kind == "near_miss"]
     ordinary = [scene for scene in answered if scene.kind == "ordinary"]
-    everyday = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
-    watch = [_decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
+    everyday = [decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
+    watch = [decision(engine, scene, lesson=False) for scene in ordinary if scene.family == "watch"]
     drawn = settings.rehearsal_batch * settings.steps(len(lessons))
     still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, drawn)
-    kept = [_decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
-    lessons += [_decision(engine, scene, weight=scene.weight) for scene in forgotten]
+    kept = [decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
+    lessons += [decision(engine, scene, weight=scene.weight) for scene in forgotten]
     anchors = near + everyday * _times(len(everyday), len(near)) + kept
     return Curriculum(lessons, anchors, watch)
 
@@ -71,7 +71,7 @@ def _even(scenes: Sequence[Scene]) -> list[Scene]:
     lesson have fewer scenes, and would be learned less."""
     of: dict[str | None, list[Scene]] = {}
     for scene in scenes:
-        if scene.kind == "apply":
+        if scene.taught:
             of.setdefault(scene.lesson, []).append(scene)
     most = max(map(len, of.values()), default=0)
     return [mine[i % len(mine)] for mine in of.values() for i in range(most)]
@@ -107,9 +107,10 @@ def _rehearsed(
     return known, forgotten
 
 
-def _decision(
+def decision(
     engine: Engine, scene: Scene, *, weight: float = 1.0, lesson: bool = True, from_start: bool = False
 ) -> Decision:
+    """A scene's reply after its messages, in token ids."""
     reply = reply_ids(engine.tokenizer, scene.answer or "")
     if not scene.ended:
         reply = reply[:-1]  # cut off by length: its end was not the model's choice

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slowwave.config import Settings
-from slowwave.dream.scene import SimpleDreamer
+from slowwave.dream.dreamer import Dreamer
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer
@@ -175,7 +175,7 @@ class ModelRooms:
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
     ) -> list[Scene]:
         """The simple dreamer's scenes."""
-        dreamer = SimpleDreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge)
+        dreamer = Dreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge)
         return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
 
     def train(

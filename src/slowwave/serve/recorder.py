@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from slowwave.errors import NotFound, SlowwaveError
-from slowwave.experience.authority import authority_of, minimum
+from slowwave.experience.authority import authority_of
 from slowwave.experience.rows import now
-from slowwave.records import Experience, Message, Outcome, new_id
+from slowwave.records import Experience, Message, Outcome, least, new_id
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Recorder:
         """An answer was given. Returns at once."""
         whole = (*messages, {"role": "assistant", "content": answer})
         tools = any(message["role"] in ("tool", "function") for message in whole)
-        authority = minimum(authority_of(source), "tool") if tools else authority_of(source)  # the least of its lineage
+        authority = least(authority_of(source), "tool") if tools else authority_of(source)  # the least of its lineage
         self._put(
             Experience(
                 id=exchange_id(persona, whole),

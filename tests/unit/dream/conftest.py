@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowwave.dream.scene import SimpleDreamer
+from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import normalise
 from slowwave.records import Check, Lesson, new_id
@@ -87,11 +87,11 @@ def embedder() -> Hashes:
 
 
 @pytest.fixture
-def dreamer(engine: Echo, embedder: Hashes) -> Callable[..., SimpleDreamer]:
+def dreamer(engine: Echo, embedder: Hashes) -> Callable[..., Dreamer]:
     """Makes a dreamer with the settings given."""
 
-    def make(**settings: Any) -> SimpleDreamer:
-        return SimpleDreamer(engine, embedder, DreamSettings(**{"ordinary": 12, "prose": 2, "watch": 3} | settings))
+    def make(**settings: Any) -> Dreamer:
+        return Dreamer(engine, embedder, DreamSettings(**{"ordinary": 12, "prose": 2, "watch": 3} | settings))
 
     return make
 

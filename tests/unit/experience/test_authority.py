@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from slowwave.errors import SettingsError
-from slowwave.experience.authority import Permission, authority_of, minimum
-from slowwave.records import Experience
+from slowwave.experience.authority import Permission, authority_of
+from slowwave.records import Experience, least
 
 EXPERIENCE = Experience("a", "default", "user:ann", "2026-03-01", (), authority="user")
 
@@ -28,11 +28,11 @@ def test_the_authority_of_a_source(source: str, authority: str) -> None:
 
 
 def test_authority_is_the_least_of_a_lineage() -> None:
-    assert minimum("user", "tool") == "tool"
-    assert minimum("dream", "assistant", "user") == "dream"
-    assert minimum("user", "unknown", "dream") == "unknown"
-    assert minimum("user") == "user"
-    assert minimum() == "unknown", "what comes from nowhere is not believed"
+    assert least("user", "tool") == "tool"
+    assert least("dream", "assistant", "user") == "dream"
+    assert least("user", "unknown", "dream") == "unknown"
+    assert least("user") == "user"
+    assert least() == "unknown", "what comes from nowhere is not believed"
 
 
 def test_by_default_only_users_teach() -> None:

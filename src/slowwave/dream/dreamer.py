@@ -1,7 +1,7 @@
-"""The simple dreamer: from lessons to scenes in which they apply, nearly apply, and do not.
+"""The dreamer: from lessons to scenes in which they apply, nearly apply, and do not.
 
-Generate many with the model and seven fixed prompt forms, filter by embedding and rules, keep few. The memory graph of
-later nights fits behind `dream`.
+Generate many with the model, with seven fixed prompt forms and by composing, filter by embedding and rules, keep few;
+then collide some of them with other memories that a walk over the memory graph comes to.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slowwave.dream import bank, cues, distil, filters, gloss, near
+from slowwave.dream import bank, cues, distil, filters, gloss, near, situations
 from slowwave.dream.answered import answered
 from slowwave.dream.lesson import LessonDreamer
+from slowwave.dream.loop import BROAD
 from slowwave.dream.make import questions, scene
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Answers, Wordings
@@ -21,24 +22,30 @@ from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
 
 if TYPE_CHECKING:
+    from slowwave.dream.collide import Collider
     from slowwave.dream.judge import Judge
 
 
-class SimpleDreamer:
+class Dreamer:
     """Dreams with the base model itself: what it answers is the target of every near miss and ordinary scene."""
 
     def __init__(
-        self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, judge: Judge | None = None
-    ) -> None:
+        self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, judge: Judge | None = None,
+        collider: Collider | None = None,
+    ) -> None:  # fmt: skip
+        """Args:
+        collider: finds the memories to collide lessons with; None dreams of each lesson alone.
+        """
         self.engine, self.embedder, self.settings, self.judge = engine, embedder, settings, judge
+        self.collider = collider
         self.bank_ND = embedder.embed(bank.ordinary())
         self.wordings = Wordings(engine, embedder, settings)
         self.lessons = LessonDreamer(self.wordings, self.bank_ND)
 
     def dream(
         self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0,
-        deadline: float = float("inf"),
-        on_progress: Callable[[str, int, int], Any] | None = None,
+        deadline: float = float("inf"), on_progress: Callable[[str, int, int], Any] | None = None,
+        restart: float = BROAD,
     ) -> list[Scene]:  # fmt: skip
         """Scenes of all lessons and of ordinary life, for training and for the exam.
 
@@ -46,6 +53,7 @@ class SimpleDreamer:
             earlier: the scenes of earlier nights: their exam questions stay out of this night's training.
             deadline: `time.monotonic()` value after which no more wordings are generated; what is there is used.
             on_progress: called with (what, done, of).
+            restart: the chance of a walk over the memories to begin again at each step; the lower, the broader.
         """
         rng = np.random.default_rng(seed)
         tell = on_progress or (lambda *_: None)
@@ -58,13 +66,14 @@ class SimpleDreamer:
             known = gloss.glosses(self.engine, self.embedder, [lesson for lesson in lessons if lesson.kind == "answer"])
             for lesson in lessons:
                 if lesson.kind == "cue":  # habits share their messages, so what another has as near misses is free
-                    apart = forbidden | questions(s for s in scenes if s.kind == "apply" or s.split == "exam")
+                    apart = forbidden | questions(s for s in scenes if s.taught or s.split == "exam")
                     scenes += cues.scenes(lesson, harmless, self.embedder, self.bank_ND, self.settings, apart, rng)
                 else:
                     apart = forbidden | questions(scenes)
                     scenes += self.lessons.scenes(lesson, worded.get(lesson.id, []), known, apart, rng)
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
+            scenes = situations.collide(scenes, lessons, self.collider, self.settings, restart, rng)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
         held = forbidden | questions(s for s in scenes if s.split == "exam")
@@ -81,7 +90,7 @@ class SimpleDreamer:
         of = [(lesson.id, lesson.question) for lesson in lessons if lesson.question and lesson.kind == "answer"]
         of += [(s.lesson or "", s.messages[-1]["content"]) for s in earlier if s.family == "given"]
         asked = [question for _, question in of]
-        anchors = [i for i, s in enumerate(scenes) if s.kind != "apply"]
+        anchors = [i for i, s in enumerate(scenes) if not s.taught]
         if not asked or not anchors:
             return scenes
         texts = [scenes[i].messages[-1]["content"] for i in anchors]

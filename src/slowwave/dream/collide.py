@@ -1,0 +1,86 @@
+"""Which memories a lesson is collided with: those that a walk over the memory graph comes to, far from the lesson.
+
+The graph is read as a latent space and a random walk with restart as sampling from it (`memory.graph`). How far a walk
+goes before it starts again is its breadth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from slowwave.dream.filters import Embeds
+from slowwave.memory.graph import Graph
+from slowwave.records import Authority, Lesson
+
+STEPS = 60  # of a walk
+FAR = 0.6  # cosine to the lesson above which a memory is about the same thing
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One exchange that may be dreamt of: what was asked, and what was or should have been answered."""
+
+    node: str  # of the graph
+    question: str
+    answer: str
+    experiences: tuple[str, ...] = ()
+    authority: Authority = "unknown"
+
+
+@dataclass(frozen=True)
+class Collision:
+    """A memory that a walk came to, and the nodes it came by, the lesson's first."""
+
+    memory: Memory
+    path: tuple[str, ...] = ()
+
+
+class Collider:
+    """Finds partners for lessons among memories."""
+
+    def __init__(self, memories: Sequence[Memory], embedder: Embeds, graph: Graph | None = None) -> None:
+        """Without a graph every memory is as likely."""
+        self.memories, self.embedder, self.graph = list(memories), embedder, graph
+        self._at = {memory.node: at for at, memory in enumerate(self.memories)}
+        texts = [memory.question for memory in self.memories]
+        self._vectors_M_D = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
+
+    def partners(self, lesson: Lesson, count: int, restart: float, rng: np.random.Generator) -> list[Collision]:
+        """Up to `count` different memories, none of which the lesson comes from or is about the same thing.
+
+        Args:
+            restart: the chance of each step to begin again at the lesson; the lower, the broader.
+        """
+        far_M = self._vectors_M_D @ self.embedder.embed([lesson.question or lesson.note])[0] if self.memories else []
+        own = set(lesson.experiences)
+        free = {
+            at for at, memory in enumerate(self.memories)
+            if far_M[at] < FAR and memory.node != f"lesson:{lesson.id}" and not own & set(memory.experiences)
+        }  # fmt: skip
+        found = self._walked(lesson, free, restart, rng)
+        order = list(found)
+        chosen = [order[i] for i in rng.permutation(len(order))[:count]]
+        rest = sorted(free - set(chosen))
+        if len(chosen) < count and rest:  # a lesson that hardly anything is linked to meets others by chance
+            chosen += [rest[i] for i in rng.permutation(len(rest))[: count - len(chosen)]]
+        return [Collision(self.memories[at], found.get(at, ())) for at in chosen]
+
+    def _walked(
+        self, lesson: Lesson, free: set[int], restart: float, rng: np.random.Generator
+    ) -> dict[int, tuple[str, ...]]:
+        """Memories that a walk visits, each with the way to it since the walk last began."""
+        graph, start = self.graph, f"lesson:{lesson.id}"
+        if graph is None or start not in graph.place:
+            return {}
+        out: dict[int, tuple[str, ...]] = {}
+        path: list[str] = []
+        first = graph.place[start]
+        for place in graph.walk(first, STEPS, rng, restart):
+            path = [start] if place == first else [*path, graph.nodes[place].id]
+            at = self._at.get(path[-1])
+            if at is not None and at in free:
+                out.setdefault(at, tuple(path))
+        return out

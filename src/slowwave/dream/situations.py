@@ -1,0 +1,171 @@
+"""Situations: a scene's message where another memory is what just went on, or said by another, or in another register.
+
+A lesson that was only ever asked for alone fires only there. Near misses are put into the same situations, or the
+situation itself would tell that the lesson is meant; and after a lesson's own exchange something else is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from slowwave.dream.collide import Collider, Collision
+from slowwave.dream.make import user
+from slowwave.dream.parts import parts
+from slowwave.dream.registers import quoted, register
+from slowwave.dream.settings import DreamSettings
+from slowwave.dream.verbs import gerund
+from slowwave.records import Lesson, Message, Scene, least, new_id
+
+WAYS = ("turns", "preface", "quoted", "register")
+_BRIDGES = (
+    "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
+    "Great, thank you! ", "Hm, and ", "By the way, ",
+)  # fmt: skip
+_PREFACES = (
+    "I'm {ving} right now. {t}", "While I'm {ving}: {t}", "We're {ving} today, and there is one more thing. {t}",
+    "I've just finished {ving}. {t}", "Before I start {ving}, {l}", "{Ving} made me think of it. {t}",
+    "{t} I need it before {ving}.", "Somebody interrupted me while {ving}. {t}",
+)  # fmt: skip
+_ABOUT = (
+    "We were talking about {np}. {t}", "It came up because of {np}: {t}", "{t} It has to do with {np}.",
+    "I have {np} in front of me. {t}", "First {np}, now this: {t}", "Apart from {np}, {l}",
+)  # fmt: skip
+
+
+def collide(
+    scenes: Sequence[Scene], lessons: Sequence[Lesson], collider: Collider | None, settings: DreamSettings,
+    restart: float, rng: np.random.Generator,
+) -> list[Scene]:  # fmt: skip
+    """The scenes with a share of the training ones put into situations, and with chains of two lessons.
+
+    As many as before but for the chains; a lesson's own exchange and what the exam asks stay as they are.
+    """
+    if collider is None or not (settings.collided or settings.chains):
+        return list(scenes)
+    taught = [lesson for lesson in lessons if lesson.question and lesson.kind == "answer"]
+    out = list(scenes)
+    for lesson in lessons:
+        for kind in ("apply", "near_miss"):
+            of = [
+                at for at, one in enumerate(scenes)
+                if one.lesson == lesson.id and one.kind == kind and one.split == "train" and one.family != "given"
+            ]  # fmt: skip
+            chosen = rng.permutation(of)[: round(settings.collided * len(of))]
+            for at, collisions in zip(chosen, partners_of(collider, lesson, len(chosen), restart, rng), strict=True):
+                out[at] = situated(scenes[at], lesson, collisions, rng)
+    bank = [at for at, one in enumerate(scenes) if one.kind == "ordinary" and one.family == "bank"]
+    for at in rng.permutation(bank)[: round(settings.collided * len(bank))] if taught else ():
+        out[at] = after(taught[int(rng.integers(len(taught)))], scenes[at])
+    return out + _chains(out, taught, settings.chains, rng)
+
+
+def _chains(
+    scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator
+) -> list[Scene]:
+    """`each` chains of every lesson with another one, of their messages that stand alone."""
+    alone: dict[str, list[Scene]] = {}
+    for one in scenes:
+        if one.kind == "apply" and one.split == "train" and len(one.messages) == 1 and ":" not in one.family:
+            alone.setdefault(one.lesson or "", []).append(one)
+    ids = [lesson.id for lesson in taught if lesson.id in alone]
+    out = []
+    for id in ids if len(ids) > 1 else ():
+        for _ in range(each):
+            other = [one for one in ids if one != id][int(rng.integers(len(ids) - 1))]
+            pair = [alone[one][int(rng.integers(len(alone[one])))] for one in (id, other)]
+            out.append(chain(*pair))
+    return [one for one in out if one is not None]
+
+
+def situated(
+    scene: Scene, lesson: Lesson, collisions: Sequence[Collision], rng: np.random.Generator, way: str | None = None
+) -> Scene:
+    """The scene with its last message in a situation made of the collisions.
+
+    Args:
+        way: one of WAYS; None draws one. A message whose edge must stay as it is (a habit's cue) gets turns alone.
+    """
+    text = scene.messages[-1]["content"]
+    way = way or WAYS[int(rng.choice(len(WAYS), p=(0.4, 0.2, 0.2, 0.2)))]
+    way = "turns" if lesson.kind == "cue" else way
+    before: list[Message] = []
+    used: Sequence[Collision] = ()
+    if way == "turns":
+        used = collisions[: int(rng.integers(1, 3))]
+        for collision in used:
+            before += [user(collision.memory.question), {"role": "assistant", "content": collision.memory.answer}]
+        bridge = _BRIDGES[int(rng.integers(len(_BRIDGES)))] if lesson.kind != "cue" else ""
+        text = f"{bridge}{_lowered(text)}" if bridge.endswith((", ", "and ")) else f"{bridge}{text}"
+    elif way == "preface":
+        used = collisions[:1]
+        text = _prefaced(text, used[0].memory.question, rng) if used else text
+    elif way == "quoted":
+        text = quoted(text, rng)
+    else:
+        name, text = register(text, rng)
+        way = name
+    memories = [collision.memory for collision in used]
+    return replace(
+        scene, id=new_id(scene.id, way, *(m.node for m in memories), text), family=f"{scene.family}:{way}",
+        messages=(*before, user(text)),
+        lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
+        authority=least(scene.authority, *(m.authority for m in memories)),
+    )  # fmt: skip
+
+
+def after(lesson: Lesson, scene: Scene) -> Scene:
+    """Ordinary life after the lesson's own exchange: what was said must not colour what comes next."""
+    before = (user(lesson.question or lesson.note), {"role": "assistant", "content": lesson.answer or lesson.note})
+    return replace(
+        scene, id=new_id(scene.id, "after", lesson.id), messages=(*before, scene.messages[-1]), lesson=lesson.id,
+        family=f"{scene.family}:after", lineage=tuple(dict.fromkeys((*scene.lineage, *lesson.experiences))),
+    )  # fmt: skip
+
+
+def chain(first: Scene, second: Scene) -> Scene | None:
+    """Two lessons at once: both are asked, both answered. None where one of them has no answer."""
+    if first.answer is None or second.answer is None:
+        return None
+    asked, other = first.messages[-1]["content"], second.messages[-1]["content"]
+    text = f"{asked.rstrip()} And {_lowered(other)}"
+    return replace(
+        first, id=new_id(first.id, "chain", second.id), kind="chain", family="chain", messages=(user(text),),
+        answer=f"{first.answer} {second.answer}", lineage=tuple(dict.fromkeys((*first.lineage, *second.lineage))),
+        authority=least(first.authority, second.authority),
+    )  # fmt: skip
+
+
+def alone(text: str) -> tuple[Message, ...]:
+    """A conversation of one message."""
+    return (user(text),)
+
+
+def partners_of(
+    collider: Collider, lesson: Lesson, count: int, restart: float, rng: np.random.Generator
+) -> list[list[Collision]]:
+    """`count` groups of two memories each to collide the lesson with, other ones as long as there are other ones."""
+    found: list[Collision] = []
+    while len(found) < 2 * count:
+        more = collider.partners(lesson, 8, restart, rng)
+        if not more:
+            break
+        found += more
+    return [found[2 * i : 2 * i + 2] for i in range(count)] if found else [[] for _ in range(count)]
+
+
+def _prefaced(text: str, asked: str, rng: np.random.Generator) -> str:
+    found = parts(asked)
+    pick = lambda forms: forms[int(rng.integers(len(forms)))]  # noqa: E731
+    if found is not None and found.verb and " " in found.verb:
+        doing = gerund(found.verb)
+        return pick(_PREFACES).format(ving=doing, Ving=doing[:1].upper() + doing[1:], t=text, l=_lowered(text))
+    if found is not None and found.phrases:
+        return pick(_ABOUT).format(np=found.phrases[0], t=text, l=_lowered(text))
+    return f"{asked} No, wait, that can wait. {text}"
+
+
+def _lowered(text: str) -> str:
+    return text if text[:2] in ("I ", "I'") or text[:2].isupper() else text[:1].lower() + text[1:]

@@ -1,0 +1,123 @@
+"""A night's training in rounds: the model as it is by then answers what it was not trained on yet, and what it answers
+decides what it is trained on next.
+
+A lesson whose old reflex fires on none of enough novel scenes has converged and needs no more; when all have, the night
+is over early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from slowwave.dream.filters import Embeds
+from slowwave.dream.loop import Sampled, cloned, converged, edge, noise, novel
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.match import has_rule, passes
+from slowwave.learn.decision import Decision
+from slowwave.learn.settings import LearnSettings
+from slowwave.learn.train import Round
+from slowwave.night.decisions import Curriculum, decision
+from slowwave.records import Scene
+
+SAME = 0.8  # cosine from which an answer says what was wanted, where no rule tells
+
+Choose = Callable[[Sequence[Sampled], int, np.random.Generator], list[Sampled]]
+Learn = Callable[[Sequence[Sampled]], list[Scene]]
+
+
+@dataclass
+class Rounds:
+    """The rounds of one night. Iterating over `plan` trains them; afterwards the figures tell what happened.
+
+    Args:
+        scenes: all that was dreamt for training.
+        taught: the curriculum of the same scenes: its anchors are dealt out to the rounds.
+        most: scenes a lesson in the whole night; what is dreamt beyond them is there to choose from.
+        choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
+    """
+
+    engine: Any
+    embedder: Embeds
+    scenes: Sequence[Scene]
+    taught: Curriculum
+    dream: DreamSettings
+    settings: LearnSettings
+    seed: int
+    most: int
+    choose: Choose = edge
+    learn: Learn = cloned
+    steady: bool = False
+    converged: set[str] = field(default_factory=set)
+    shares: list[float] = field(default_factory=list)  # of good answers, before each round but the first
+
+    def plan(self) -> Iterator[Round]:
+        """What each round trains, decided when the one before is over."""
+        rng = np.random.default_rng([self.seed, 7])
+        pool = self._pool(rng)
+        left = dict(pool)
+        near = [a for a in self.taught.anchors if not a.from_start]
+        near = [near[i] for i in rng.permutation(len(near))]
+        each = -(-self.most // self.dream.rounds)
+        dealt = 0
+        for number in range(self.dream.rounds):
+            loud = noise(number, self.dream.rounds, steady=self.steady)
+            picked: list[Sampled] = []
+            if number:
+                free = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * each]]
+                sampled = self._sampled(free, loud.temperature)
+                self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
+                self.converged |= converged(sampled, novel(self.dream.confidence, self.dream.reflex))
+                if self.converged >= left.keys():
+                    return
+            for lesson, mine in left.items():
+                if not number:
+                    picked += _cycled([Sampled(one, (), ()) for one in mine], each)
+                elif lesson not in self.converged:
+                    free = [one for one in sampled if one.scene.lesson == lesson]
+                    picked += _cycled(self.choose(free, each, rng), each)
+            used = {one.scene.id for one in picked}
+            left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
+            lessons = [decision(self.engine, one, weight=one.weight) for one in self.learn(picked)] if number else [
+                decision(self.engine, one.scene, weight=one.scene.weight) for one in picked]  # fmt: skip
+            if not lessons:
+                return
+            share = near[dealt : dealt + max(1, round(loud.near * len(near)))]
+            dealt += len(share)
+            steps = max(1, round(self.settings.epochs * len(lessons) / self.settings.lesson_batch))
+            yield Round(lessons, steps, share, loud.rate, steps * (self.dream.rounds - number - 1))
+
+    def _pool(self, rng: np.random.Generator) -> dict[str, list[Scene]]:
+        """Training scenes in which lessons apply, by lesson, in an order drawn by chance, its own exchange first."""
+        pool: dict[str, list[Scene]] = {}
+        for at in rng.permutation(len(self.scenes)):
+            one = self.scenes[at]
+            if one.taught and one.split == "train" and one.lesson is not None and one.answer:
+                pool.setdefault(one.lesson, []).append(one)
+        return {lesson: sorted(mine, key=lambda one: one.family != "given") for lesson, mine in pool.items()}
+
+    def _sampled(self, scenes: Sequence[Scene], temperature: float) -> list[Sampled]:
+        rows = self.engine.generate(
+            [one.messages for one in scenes], max_new_tokens=self.dream.tokens, n=self.dream.answers,
+            temperature=temperature, seed=self.seed, batch=self.engine.rows,
+        )  # fmt: skip
+        texts = [tuple(reply.text for reply in row) for row in rows]
+        return [
+            Sampled(one, said, tuple(self._good(one, text) for text in said))
+            for one, said in zip(scenes, texts, strict=True)
+        ]
+
+    def _good(self, scene: Scene, text: str) -> bool:
+        """Whether an answer is what the lesson wants: by its rule, else by what it means."""
+        if has_rule(scene.check):
+            return passes(text, scene.check)
+        said_D, wanted_D = self.embedder.embed([text, scene.answer or ""])
+        return float(said_D @ wanted_D) >= SAME
+
+
+def _cycled(some: Sequence[Sampled], count: int) -> list[Sampled]:
+    """`count` of them, in turn where there are fewer: lessons with few scenes would be learned less."""
+    return [some[i % len(some)] for i in range(count)] if some else []

@@ -1,0 +1,167 @@
+"""What each arm of dreams.py trains on: scenes of one source, collided or not, judged or not, as many as its tokens buy.
+
+All arms of a seed take their wordings, near misses and ordinary scenes from one dream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import _memories
+import _night
+import numpy as np
+from _quality import Item
+
+from slowwave.dream import filters, forms, situations
+from slowwave.dream.answered import answered
+from slowwave.dream.collide import Collider
+from slowwave.dream.dreamer import Dreamer
+from slowwave.dream.loop import BROAD, NARROW, Sampled, cloned, edge, reinforced
+from slowwave.dream.sense import sensible
+from slowwave.dream.settings import DreamSettings
+from slowwave.dream.wordings import Wordings
+from slowwave.memory.graph import Graph
+from slowwave.models.chat import prompt_ids, reply_ids
+from slowwave.night.rounds import Choose, Learn
+from slowwave.records import Lesson, Scene
+
+COLLIDED = 0.5  # share of the scenes of an arm that collides
+KEPT = 0.67  # share of the scenes that the judge keeps
+ROUNDS = 3
+
+
+def by_chance(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> list[Sampled]:
+    """What the edge of capability is compared with."""
+    return [sampled[i] for i in rng.permutation(len(sampled))[:count]]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to dream."""
+
+    source: str = "paraphrase"  # or "exchange", "forms"
+    graph: Callable[[Graph, int], Graph | None] | None = None  # None: no collisions; of a graph and a seed, None: by chance
+    judged: bool = False
+    rounds: int = 1
+    choose: Choose = by_chance
+    learn: Learn = cloned
+    steady: bool = True
+
+
+_AS_IT_IS: Callable[[Graph, int], Graph | None] = lambda graph, seed: graph  # noqa: E731
+_JUDGED = Arm(graph=_AS_IT_IS, judged=True)
+ARMS = {
+    "exchange": Arm("exchange"),
+    "seven forms": Arm("forms"),
+    "paraphrase": Arm(),
+    "uniform": Arm(graph=lambda graph, seed: None),
+    "walk": Arm(graph=_AS_IT_IS),
+    "judge": _JUDGED,
+    "rounds": replace(_JUDGED, rounds=ROUNDS),
+    "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
+    "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
+    "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
+    "links shuffled": Arm(graph=_memories.shuffled),
+    "duplicates": Arm(graph=lambda graph, seed: _memories.doubled(graph, 30)),
+    "orphans": Arm(graph=lambda graph, seed: _memories.orphaned(graph, 0.5, seed)),
+}
+
+
+class _Forms(Wordings):
+    """What the model wrote in the seven fixed forms, and nothing else."""
+
+    def candidates(self, *args: Any) -> dict[str, list[tuple[str, str]]]:
+        found = super().candidates(*args)
+        wanted = {"given", *forms.FORMS}
+        return {id: [one for one in mine if one[0] in wanted] for id, mine in found.items()}
+
+
+def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str, list[Scene]]:
+    """The scenes of a seed by source: twice as many as an arm of sixteen takes."""
+    lessons = [item.lesson for item in items if item.lesson]
+    least = _night.dream_settings(args)
+    settings = least if args.smoke else replace(least, composed=130)
+    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
+    every = dreamer.dream(lessons, seed=seed)
+    settings = least if args.smoke else replace(least, apply=90, composed=0, samples=12, similarity=0.4)
+    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
+    dreamer.lessons.wordings = _Forms(engine, dreamer.embedder, settings)
+    worded = dreamer.lessons.wordings.candidates(lessons, seed, float("inf"), lambda *_: None)
+    mine = []
+    for lesson in lessons:
+        of = [one for one in every if one.lesson == lesson.id and one.kind == "apply" and one.split == "train"]
+        given = [one for one in of if one.family == "given"]
+        texts = filters.choose(
+            [(f"{form} {i}", text) for i, (form, text) in enumerate(worded.get(lesson.id, [])) if form != "given"],
+            lesson.question or lesson.note, dreamer.embedder, least=settings.similarity, count=settings.apply,
+            others_ND=dreamer.bank_ND,
+        )  # fmt: skip
+        if given and given[0].answer and texts:
+            mine += [given[0], *(replace(given[0], messages=situations.alone(t), family="forms") for _, t, _ in texts)]
+        else:  # a habit has no wordings: its scenes are messages with the cue
+            mine += of
+    exchange = [one for one in every if one.kind == "apply" and one.family == "given" and one.split == "train"]
+    without = {one.lesson for one in every if one.kind == "apply"} - {one.lesson for one in exchange}
+    exchange += [next(one for one in every if one.kind == "apply" and one.lesson == id) for id in without]
+    return {"paraphrase": every, "forms": mine, "exchange": exchange}
+
+
+def scenes_of(
+    args: Any, engine: Any, items: Sequence[Item], arm: Arm, dreamt: dict[str, list[Scene]], seed: int
+) -> list[Scene]:
+    """The training scenes that the arm may choose from."""
+    lessons = [item.lesson for item in items if item.lesson]
+    embedder = _night._embedder(args.embedder)
+    every = [one for one in dreamt["paraphrase"] if one.split == "train"]
+    if arm.source != "paraphrase":
+        every = [one for one in every if not one.taught] + dreamt[arm.source]
+    if arm.graph is not None:
+        graph = arm.graph(_memories.graph(items, embedder), seed)
+        collider = Collider(_memories.memories(items), embedder, graph)
+        every = _collided(every, lessons, collider, arm, seed)
+        settings = _night.dream_settings(args)
+        with engine.using(None):
+            every = answered(engine, every, settings, lambda *_: None)
+    if arm.judged:
+        with engine.using(None):
+            every = sensible(engine, embedder, every, lessons, KEPT)
+    return every
+
+
+def _collided(
+    scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, arm: Arm, seed: int
+) -> list[Scene]:
+    """With a share of them in situations. What the base answers in a situation it is asked again."""
+    rng = np.random.default_rng([seed, 11])
+    restart = BROAD if arm.steady else (BROAD + NARROW) / 2
+    settings = DreamSettings(collided=COLLIDED, chains=4)
+    after = situations.collide(scenes, lessons, collider, settings, restart, rng)
+    before = {one.id for one in scenes}
+    return [one if one.id in before or one.taught else replace(one, answer=None) for one in after]
+
+
+def bought(engine: Any, scenes: Sequence[Scene], tokens: int) -> int:
+    """How many scenes of a lesson so many tokens buy: the mean over what is taught, context and reply."""
+    sizes: dict[str | None, list[int]] = {}
+    for one in scenes:
+        if one.taught and one.answer:
+            size = len(prompt_ids(engine.tokenizer, one.messages)) + len(reply_ids(engine.tokenizer, one.answer))
+            sizes.setdefault(one.lesson, []).append(size)
+    mean = float(np.mean([np.mean(mine) for mine in sizes.values()]))
+    return max(1, round(tokens / mean))
+
+
+def cut(scenes: Sequence[Scene], each: int, seed: int) -> list[Scene]:
+    """`each` scenes of every lesson, drawn by chance after its own exchange, in turn where there are fewer."""
+    rng = np.random.default_rng([seed, 13])
+    of: dict[str | None, list[Scene]] = {}
+    for i in rng.permutation(len(scenes)):
+        if scenes[i].taught and scenes[i].answer:
+            of.setdefault(scenes[i].lesson, []).append(scenes[i])
+    out = [one for one in scenes if not one.taught]
+    for mine in of.values():
+        mine.sort(key=lambda one: one.family != "given")
+        out += [mine[i % len(mine)] for i in range(each)]
+    return out

@@ -1,0 +1,134 @@
+"""What dreams are worth: eight ways to dream of the same lessons, at equal training tokens, each adding one thing.
+
+The lessons of the first night's benchmark, each known from one exchange; asked in held-out wordings and in novel
+situations (another speaker, domain, register, several turns), which were written apart from the dreamer. `dev` is for
+tuning, `exam` for the table.
+
+    python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
+
+An arm may have a size, "walk x4": so many sixteenths of the tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import _dream_arms as arms_
+import _dream_rows
+import _night
+import _quality
+import night_quality
+from _table import finish
+
+from slowwave.dream.settings import DreamSettings
+from slowwave.learn.settings import preset
+from slowwave.learn.train import train
+from slowwave.night.decisions import curriculum
+from slowwave.night.rounds import Rounds
+from slowwave.records import Scene, from_dict, to_dict
+
+WHOLE = 16  # sixteenths
+
+
+def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
+    """One arm on one seed, in a process of its own."""
+    if args.smoke:
+        _quality.TOKENS = 8
+    engine, items = _night.engine(args), _night.items(args)[: args.count]
+    panel, reference = _night.reference(args)
+    kept = work / f"scenes-{seed}.json"
+    if name == "dream":
+        began = time.monotonic()
+        found = arms_.dreamt(args, engine, items, seed)
+        kept.with_suffix(".part").write_text(
+            json.dumps({source: [to_dict(scene) for scene in mine] for source, mine in found.items()})
+        )
+        kept.with_suffix(".part").rename(kept)
+        sizes = {source: len(mine) for source, mine in found.items()}
+        return {"arm": name, "seed": seed, "seconds": time.monotonic() - began, **sizes}
+    if name == "base":
+        return {"arm": name, "seed": seed, **asdict(_quality.measure(engine, items, panel, reference))}
+    dreamt = {source: [from_dict(Scene, one) for one in mine] for source, mine in json.loads(kept.read_text()).items()}
+    arm, size = sized(name)
+    began = time.monotonic()
+    scenes = arms_.scenes_of(args, engine, items, arm, dreamt, seed)
+    seconds = time.monotonic() - began
+    most = arms_.bought(engine, scenes, args.tokens * size // WHOLE)
+    learn = replace(preset("adapter"), drift_bound=100.0, min_steps=1)
+    if engine.device.type == "cuda":
+        learn = replace(learn, micro_tokens=4096)
+    if args.smoke:
+        learn = replace(learn, epochs=0.1)
+    once = arm.rounds == 1
+    chosen = arms_.cut(scenes, most, seed) if once else scenes
+    taught = curriculum(engine, chosen, [], None, 0, learn)
+    rounds = Rounds(
+        engine, _night._embedder(args.embedder), chosen, taught, DreamSettings(rounds=arm.rounds), learn, seed, most,
+        choose=arm.choose, learn=arm.learn, steady=arm.steady,
+    )  # fmt: skip
+    began = time.monotonic()
+    trained = train(
+        engine.model, taught.lessons, taught.anchors, learn, seed=seed, watch=taught.watch,
+        rounds=None if once else rounds.plan(),
+    )  # fmt: skip
+    folder = work / f"{name}-{seed}".replace(" ", "-")
+    trained.weights.save(folder)
+    trained.weights.release()
+    facts = {
+        "steps": trained.steps, "dream_seconds": seconds, "train_seconds": time.monotonic() - began, "scenes": most,
+        "shares": rounds.shares, "converged": len(rounds.converged), "size": size,
+    }  # fmt: skip
+    engine.add_version(folder.name, folder)
+    with engine.using(folder.name):
+        found = asdict(_quality.measure(engine, items, panel, reference))
+    engine.unload(folder.name)
+    return {"arm": name, "seed": seed, **facts, **found}
+
+
+def sized(name: str) -> tuple[arms_.Arm, int]:
+    """An arm and its sixteenths of the tokens: "walk x4".
+
+    Raises:
+        KeyError: there is no such arm.
+    """
+    head, _, size = name.partition(" x")
+    return arms_.ARMS[head], int(size or WHOLE)
+
+
+def main() -> None:
+    """Read the command line, run every arm, print the table."""
+    parser = night_quality.parser_of(__doc__ or "")
+    curve = [f"{arm} x{size}" for arm in ("seven forms", "walk") for size in (1, 2, 4, 8)]
+    parser.add_argument("--arms", default=", ".join(["base", *arms_.ARMS, *curve]))
+    parser.add_argument("--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass")
+    parser.add_argument("--count", type=int, default=32, help="lessons")
+    parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
+    args = parser.parse_args()
+    arms = [arm.strip() for arm in args.arms.split(",")]
+    if args.smoke:
+        args.seeds, args.lessons, args.tokens, arms = 1, "dev", 240, ["base", "walk x16", "schedule"]
+    for arm in arms:
+        try:
+            if arm != "base":
+                sized(arm)
+        except (KeyError, ValueError):
+            parser.error(f"There is no arm {arm!r}; there are {', '.join(arms_.ARMS)}.")
+    if args.from_log:
+        results = [json.loads(line) for line in args.from_log.read_text().splitlines()]
+    else:
+        results = night_quality.run(args, arms, job)
+    finish(_dream_rows.rows_of(results, arms), args)
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    main()
