@@ -1,4 +1,4 @@
-"""What each arm of dreams.py trains on: scenes of one source, collided or not, judged or not, as many as its tokens buy.
+"""What each arm of dreams.py trains on: scenes of a source, collided or not, judged or not, as many as tokens buy.
 
 All arms of a seed take their wordings, near misses and ordinary scenes from one dream.
 """
@@ -42,7 +42,9 @@ class Arm:
     """One way to dream."""
 
     source: str = "paraphrase"  # or "exchange", "forms"
-    graph: Callable[[Graph, int], Graph | None] | None = None  # None: no collisions; of a graph and a seed, None: by chance
+    graph: Callable[[Graph, int], Graph | None] | None = (
+        None  # None: no collisions; of a graph and a seed, None: by chance
+    )
     judged: bool = False
     rounds: int = 1
     choose: Choose = by_chance
@@ -130,9 +132,7 @@ def scenes_of(
     return every
 
 
-def _collided(
-    scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, arm: Arm, seed: int
-) -> list[Scene]:
+def _collided(scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, arm: Arm, seed: int) -> list[Scene]:
     """With a share of them in situations. What the base answers in a situation it is asked again."""
     rng = np.random.default_rng([seed, 11])
     restart = BROAD if arm.steady else (BROAD + NARROW) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,11 @@ def rows_of(results: list[dict[str, Any]], arms: Sequence[str]) -> list[Row]:
             after, groups = _pooled(mine, "right")
             found = paired_bootstrap(list(base["right"]) * len(mine), after, groups)
             floor, aim = (-0.03, 0.0) if arm == "schedule" else (None, None)
-            rows.append(
-                Row(f"{arm}: near misses right, against base", found.value, found.low, found.high, floor, aim)
-            )
+            rows.append(Row(f"{arm}: near misses right, against base", found.value, found.low, found.high, floor, aim))
         rows.append(Row(f"{arm}: near misses taken over", *_three(bootstrap(*_pooled(mine, "taken_over")))))
         drifts = [one["drift"] for one in mine]
-        rows.append(Row(f"{arm}: drift, nats a token (and the seeds' range)", float(np.mean(drifts)), min(drifts), max(drifts)))  # fmt: skip
+        name = f"{arm}: drift, nats a token (and the seeds' range)"
+        rows.append(Row(name, float(np.mean(drifts)), min(drifts), max(drifts)))
     for one, other in PAIRS:
         if of.get(one) and of.get(other):
             for figure, name in (("held_out", "held-out wordings"), ("novel", "novel situations")):
@@ -82,7 +82,7 @@ def _doublings(of: dict[str, list[dict[str, Any]]]) -> list[Row]:
     heads = dict.fromkeys(arm.partition(" x")[0] for arm in of if " x" in arm)
     for head in heads:
         sizes = [f"{head} x{size}" for size in (1, 2, 4, 8)] + [head]
-        for less, more in zip(sizes, sizes[1:], strict=False):
+        for less, more in pairwise(sizes):
             if of.get(less) and of.get(more):
                 for figure, name in (("held_out", "held-out wordings"), ("novel", "novel situations")):
                     at = more.partition(" x")[2] or "16"

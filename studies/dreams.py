@@ -109,13 +109,15 @@ def main() -> None:
     parser = night_quality.parser_of(__doc__ or "")
     curve = [f"{arm} x{size}" for arm in ("seven forms", "walk") for size in (1, 2, 4, 8)]
     parser.add_argument("--arms", default=", ".join(["base", *arms_.ARMS, *curve]))
-    parser.add_argument("--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass")
+    parser.add_argument(
+        "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"
+    )
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
-        args.seeds, args.lessons, args.tokens, arms = 1, "dev", 240, ["base", "walk x16", "schedule"]
+        args.seeds, args.lessons, args.count, args.tokens, arms = 1, "dev", 2, 240, ["schedule"]
     for arm in arms:
         try:
             if arm != "base":

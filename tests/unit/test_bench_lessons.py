@@ -211,3 +211,22 @@ def test_the_sets_share_no_answer_and_no_invented_name() -> None:
     assert invented("dev")
     assert invented("exam")
     assert invented("dev").isdisjoint(invented("exam"))
+
+
+def situations(name: str) -> dict[str, Any]:
+    return dict(json.loads((FOLDER / f"{name}_situations.json").read_text()))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_lesson_has_a_novel_situation_of_each_kind(name: str) -> None:
+    found = situations(name)
+    assert set(found) == {lesson["id"] for lesson in SETS[name]}
+    for lesson in SETS[name]:
+        assert [one["kind"] for one in found[lesson["id"]]] == ["speaker", "domain", "register", "multi_turn"]
+        for one in found[lesson["id"]]:
+            roles = [message["role"] for message in one["messages"]]
+            assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+            assert (len(roles) > 1) == (one["kind"] == "multi_turn")
+            said = [message["content"] for message in one["messages"]]
+            assert not any(says(text, phrase) for text in said for phrase in lesson["check"]["any_of"])
+            assert words(said[-1]) not in {words(question) for question in questions(lesson)}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from slowwave.exam.match import passes
-from slowwave.records import Lesson, Scene
+from slowwave.records import Lesson, Message, Scene
 
 if TYPE_CHECKING:
     from slowwave.dream.judge import Judge
@@ -44,6 +44,11 @@ def question_of(engine: Any, lesson: Lesson, seed: int) -> str | None:
     )
 
 
+def note(lesson: Lesson) -> Message:
+    """What tells the base a lesson, before a conversation."""
+    return {"role": "system", "content": f"You know this about the user: {lesson.note}"}
+
+
 def fill(
     engine: Any, scenes: Sequence[Scene], lessons: Sequence[Lesson], seed: int, samples: int = 4,
     judge: Judge | None = None,
@@ -56,7 +61,7 @@ def fill(
         return out
     chats = [
         [
-            {"role": "system", "content": f"You know this about the user: {notes[scenes[i].lesson or ''].note}"},
+            note(notes[scenes[i].lesson or ""]),
             *scenes[i].messages,
         ]
         for i in open_

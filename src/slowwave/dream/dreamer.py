@@ -16,6 +16,7 @@ from slowwave.dream.answered import answered
 from slowwave.dream.lesson import LessonDreamer
 from slowwave.dream.loop import BROAD
 from slowwave.dream.make import questions, scene
+from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Answers, Wordings
 from slowwave.exam.match import normalise
@@ -76,6 +77,8 @@ class Dreamer:
             scenes = situations.collide(scenes, lessons, self.collider, self.settings, restart, rng)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
+            if self.settings.sensible < 1:
+                scenes = sensible(self.engine, self.embedder, scenes, lessons, self.settings.sensible)
         held = forbidden | questions(s for s in scenes if s.split == "exam")
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
 

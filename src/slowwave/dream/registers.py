@@ -30,9 +30,12 @@ _OFFICIAL = (
     "In accordance with the usual procedure I would respectfully ask: {t}",
 )
 _UPSET = (
-    "I can't believe it, nothing works today and now this as well!! {t}", "ok i'm losing it. {l}??",
-    "Everybody shouts at me and I just stand here. {t} Please, quickly!", "omg omg omg {l}",
-    "Why is it always me who has to know these things? {t}", "honestly i could cry. {l}",
+    "I can't believe it, nothing works today and now this as well!! {t}",
+    "ok i'm losing it. {l}??",
+    "Everybody shouts at me and I just stand here. {t} Please, quickly!",
+    "omg omg omg {l}",
+    "Why is it always me who has to know these things? {t}",
+    "honestly i could cry. {l}",
 )
 _YOUNG = ("um, {l}", "can you tell me pleeease, {l}", "I am seven and I want to know: {t}", "hey mister computer, {l}!")
 _ASKERS = (

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from slowwave.dream.distil import note
 from slowwave.dream.filters import Embeds, keeps_secret
 from slowwave.records import Lesson, Message, Scene
 
@@ -48,9 +49,7 @@ def sensible(
     return [one for at, one in enumerate(scenes) if at not in dropped]
 
 
-def _ruled_out(
-    scenes: Sequence[Scene], judged: Sequence[int], by_id: dict[str, Lesson], embedder: Embeds
-) -> set[int]:
+def _ruled_out(scenes: Sequence[Scene], judged: Sequence[int], by_id: dict[str, Lesson], embedder: Embeds) -> set[int]:
     """Too long, telling the answer, or said before."""
     out: set[int] = set()
     texts = [" ".join(m["content"] for m in scenes[at].messages) for at in judged]
@@ -73,11 +72,7 @@ def _values(engine: Reads, scenes: Sequence[Scene], by_id: dict[str, Lesson]) ->
     of how likely the answer, to a base that was told the lesson."""
     if not scenes:
         return np.zeros(0)
-    told = [
-        ([{"role": "system", "content": f"You know this about the user: {by_id[one.lesson or ''].note}"}, *one.messages],
-         one.answer or "")
-        for one in scenes
-    ]  # fmt: skip
+    told = [([note(by_id[one.lesson or ""]), *one.messages], one.answer or "") for one in scenes]
     fits_N = -np.array([float(score.nll.mean()) if len(score.nll) else 0.0 for score in engine.score(told)])
     said = [("User:", f" {one.messages[-1]['content']}") for one in scenes]
     fluent_N = np.array(engine.continuation_logprob(said))

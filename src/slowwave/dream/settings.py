@@ -30,11 +30,12 @@ class DreamSettings:
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
     collided: float = 0.0  # share of the training scenes that are collided with other memories
+    sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
     answers: int = 4  # sampled to each scene that may be chosen
-    confidence: float = 0.9  # with which a lesson has converged: its old reflex fires on less than `reflex` of what is new
-    reflex: float = 0.1
-    chains: int = 0  # training scenes a lesson that ask for another lesson as well
+    confidence: float = 0.9  # with which a lesson has converged: its old reflex is rarer than `reflex` on what is new
+    reflex: float = 0.1  # share of novel scenes
+    chains: int = 0  # training scenes a lesson that ask for another lesson as well; where there are collisions
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:
@@ -45,7 +46,8 @@ class DreamSettings:
             "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024),
             "near_tokens": (4, 1024), "temperature": (0.05, 2.0),
             "similarity": (0.0, 1.0), "rehearsal": (0, 500),
-            "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999), "reflex": (0.01, 0.5),
+            "sensible": (0.1, 1.0), "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999),
+            "reflex": (0.01, 0.5),
             "collided": (0.0, 1.0), "chains": (0, 500),
         }  # fmt: skip
         for name, (low, high) in bounds.items():

@@ -62,9 +62,7 @@ def collide(
     return out + _chains(out, taught, settings.chains, rng)
 
 
-def _chains(
-    scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator
-) -> list[Scene]:
+def _chains(scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator) -> list[Scene]:
     """`each` chains of every lesson with another one, of their messages that stand alone."""
     alone: dict[str, list[Scene]] = {}
     for one in scenes:

@@ -34,7 +34,6 @@ from slowwave.learn.teacher import targets, teach
 from slowwave.learn.trunk import Trunk
 from slowwave.learn.weights import Weights, first_trained, lora_config
 
-
 _APART = 1_000_003  # between the seeds of two rounds
 
 

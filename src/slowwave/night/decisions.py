@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from slowwave.exam.match import has_rule, passes
 from slowwave.learn.decision import Decision
@@ -27,6 +27,7 @@ class Curriculum:
     lessons: list[Decision]
     anchors: list[Decision]
     watch: list[Decision]
+    relearned: list[Decision] = field(default_factory=list)  # of `lessons`, what earlier nights taught
 
 
 def curriculum(
@@ -55,9 +56,10 @@ def curriculum(
     drawn = settings.rehearsal_batch * settings.steps(len(lessons))
     still_known, forgotten = _rehearsed(engine, earlier, start, rehearsal, drawn)
     kept = [decision(engine, scene, lesson=False, from_start=True) for scene in still_known]
-    lessons += [decision(engine, scene, weight=scene.weight) for scene in forgotten]
+    relearned = [decision(engine, scene, weight=scene.weight) for scene in forgotten]
+    lessons += relearned
     anchors = near + everyday * _times(len(everyday), len(near)) + kept
-    return Curriculum(lessons, anchors, watch)
+    return Curriculum(lessons, anchors, watch, relearned)
 
 
 def _times(everyday: int, others: int) -> int:

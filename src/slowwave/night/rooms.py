@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slowwave.config import Settings
+from slowwave.dream.collide import Collider, Memory
 from slowwave.dream.dreamer import Dreamer
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
@@ -23,8 +24,10 @@ from slowwave.exam.retention import Reference
 from slowwave.experience.linking import Linker
 from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
+from slowwave.memory.graph import Graph
 from slowwave.models.zoo import resolve
 from slowwave.night import waking
+from slowwave.night.rounds import Rounds
 from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ class TrainReport:
     decisions: int
     anchors: int
     bytes: int
+    converged: list[str] | None = None  # lessons that had converged before the last round; None without rounds
 
 
 class Rooms(Protocol):
@@ -84,11 +88,13 @@ class Rooms(Protocol):
         """What lessons would take in a turn's prompt: mean tokens, and over how many turns."""
 
     def dream(
-        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
-    ) -> list[Scene]:
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Sequence[Memory], graph: Graph | None, *,
+        seed: int, deadline: float, progress: Progress,
+    ) -> list[Scene]:  # fmt: skip
         """Answered scenes of each lesson and of ordinary life, for training and for the exam.
 
-        `earlier` are earlier nights' scenes, whose exam questions stay out. Past the deadline it dreams no more.
+        `earlier` are earlier nights' scenes, whose exam questions stay out; lessons are collided with `memories`, which
+        walks over `graph` find. Past the deadline it dreams no more.
         """
 
     def train(
@@ -172,10 +178,12 @@ class ModelRooms:
         return waking.prompt_tokens(store, self.embedder, persona, lessons, self.settings.serve.context_tokens)
 
     def dream(
-        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], *, seed: int, deadline: float, progress: Progress
-    ) -> list[Scene]:
-        """The simple dreamer's scenes."""
-        dreamer = Dreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge)
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Sequence[Memory], graph: Graph | None, *,
+        seed: int, deadline: float, progress: Progress,
+    ) -> list[Scene]:  # fmt: skip
+        """The dreamer's scenes."""
+        collider = Collider(memories, self.embedder, graph) if memories else None
+        dreamer = Dreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge, collider)
         return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
 
     def train(
@@ -189,10 +197,12 @@ class ModelRooms:
         engine = self.engine
         started = engine.load_adapter(start) if start is not None else None
         taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal, self.settings.learn)
+        dream, learn = self.settings.dream, self.settings.learn
+        rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed) if dream.rounds > 1 else None
         with engine.using(None):
             trained = train(
-                engine.model, taught.lessons, taught.anchors, self.settings.learn,
-                seed=seed, start=start, watch=taught.watch, deadline=deadline, on_step=on_step, disk=self._disk(),
+                engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,
+                deadline=deadline, on_step=on_step, disk=self._disk(), rounds=rounds.plan() if rounds else None,
             )  # fmt: skip
             try:
                 for fraction, folder in folders.items():
@@ -202,7 +212,7 @@ class ModelRooms:
                 trained.weights.release()
         return TrainReport(
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
-            int(saved["bytes"]),
+            int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
         )  # fmt: skip
 
     def _disk(self) -> Disk | None:

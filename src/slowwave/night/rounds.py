@@ -17,7 +17,6 @@ from slowwave.dream.filters import Embeds
 from slowwave.dream.loop import Sampled, cloned, converged, edge, noise, novel
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import has_rule, passes
-from slowwave.learn.decision import Decision
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.train import Round
 from slowwave.night.decisions import Curriculum, decision
@@ -36,7 +35,8 @@ class Rounds:
     Args:
         scenes: all that was dreamt for training.
         taught: the curriculum of the same scenes: its anchors are dealt out to the rounds.
-        most: scenes a lesson in the whole night; what is dreamt beyond them is there to choose from.
+        most: scenes a lesson in the whole night; what is dreamt beyond them is there to choose from. None: two thirds
+            of what the lesson with most has.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
 
@@ -47,7 +47,7 @@ class Rounds:
     dream: DreamSettings
     settings: LearnSettings
     seed: int
-    most: int
+    most: int | None = None
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
@@ -61,14 +61,15 @@ class Rounds:
         left = dict(pool)
         near = [a for a in self.taught.anchors if not a.from_start]
         near = [near[i] for i in rng.permutation(len(near))]
-        each = -(-self.most // self.dream.rounds)
+        most = self.most or max(1, round(2 / 3 * max(map(len, pool.values()), default=1)))
+        each = -(-most // self.dream.rounds)
         dealt = 0
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
             if number:
-                free = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * each]]
-                sampled = self._sampled(free, loud.temperature)
+                unseen = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * each]]
+                sampled = self._sampled(unseen, loud.temperature)
                 self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
                 self.converged |= converged(sampled, novel(self.dream.confidence, self.dream.reflex))
                 if self.converged >= left.keys():
@@ -81,10 +82,11 @@ class Rounds:
                     picked += _cycled(self.choose(free, each, rng), each)
             used = {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
-            lessons = [decision(self.engine, one, weight=one.weight) for one in self.learn(picked)] if number else [
-                decision(self.engine, one.scene, weight=one.scene.weight) for one in picked]  # fmt: skip
+            learned = self.learn(picked) if number else [one.scene for one in picked]
+            lessons = [decision(self.engine, one, weight=one.weight) for one in learned]
             if not lessons:
                 return
+            lessons += self.taught.relearned
             share = near[dealt : dealt + max(1, round(loud.near * len(near)))]
             dealt += len(share)
             steps = max(1, round(self.settings.epochs * len(lessons) / self.settings.lesson_batch))

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from slowwave.config import Settings
+from slowwave.dream.collide import Memory
 from slowwave.errors import DamagedFile, ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
 from slowwave.exam.examine import PARTS, ExamResult
 from slowwave.exam.match import normalise
 from slowwave.exam.probes import Answer, ProbeResult
+from slowwave.experience.authority import Permission
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
 from slowwave.models.manifest import Manifest, parse_version, version_name
@@ -32,6 +34,7 @@ from slowwave.night.gather import gather, same
 from slowwave.night.history import NightSummary
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
+from slowwave.night.memories import memories
 from slowwave.night.page import page
 from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
 from slowwave.night.taste import labels_of
@@ -163,13 +166,22 @@ class Sleep:
         kept = past.scenes_of(self.home, earlier)
         lost = [lesson for lesson in earlier if not any(scene.lesson == lesson.id for scene in kept)]
         agreement = self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
+        met = self._memories()
+        graph = self.store.graph.load(self.persona) if met else None
         dreamed = self.rooms.dream(
-            [*lessons, *lost], kept, seed=night.number, deadline=self.deadline, progress=self.progress
+            [*lessons, *lost], kept, met, graph, seed=night.number, deadline=self.deadline, progress=self.progress
         )
         permitted = set(night.read(files.LESSONS)["permitted"]) | {id for lesson in lost for id in lesson.experiences}
+        permitted |= {id for one in met for id in one.experiences}
         scenes = separate([scene for scene in dreamed if set(scene.lineage) <= permitted], kept)
         written = [night.write(files.JUDGE, asdict(agreement) | {"trusted": agreement.trusted})] if agreement else []
         return [*written, night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
+
+    def _memories(self) -> list[Memory]:
+        """What lessons may be collided with, if they are collided at all."""
+        if not self.settings.dream.collided:
+            return []
+        return memories(self.store, self.persona, Permission(tuple(self.settings.night.permitted)))
 
     def _before(self, night: NightFolder) -> list[str]:
         self.progress("exam before", 0, PARTS)

@@ -288,3 +288,45 @@ def test_an_anchor_that_is_there_twice_asks_the_teacher_once(monkeypatch):
     monkeypatch.setattr(teacher, "targets", targets)
     train(llama(), LESSONS, [*ANCHORS, *ANCHORS[:3]], settings()).weights.release()
     assert asked == ANCHORS
+
+
+def test_one_round_of_everything_is_the_night_itself():
+    wished = settings(lr=0.01)
+    whole = room.Round(LESSONS, wished.steps(len(LESSONS)))
+    assert equal(result(wished), result(wished, rounds=[whole]))
+    part = room.Round(LESSONS, wished.steps(len(LESSONS)), anchors=ANCHORS[:3])
+    assert not equal(result(wished), result(wished, rounds=[part]))
+
+
+def test_a_round_is_asked_for_when_the_one_before_is_over(model):
+    """By then the model answers with what was trained, and the next round goes on from there."""
+    heard, before = [], unlearned(model)
+
+    def rounds():
+        heard.append(unlearned(model))
+        yield room.Round(LESSONS, 6, later=2)
+        assert not model.training
+        heard.append(unlearned(model))
+        yield room.Round(LESSONS[:4], 2, ANCHORS[:2], rate=0.1)
+        heard.append(unlearned(model))
+
+    told = []
+    tell = lambda step, of, _: told.append((step, of))  # noqa: E731
+    night = trained(model, settings(lr=0.01, ema=0), rounds=rounds(), on_step=tell)
+    assert heard[0] == before > heard[1] > 0
+    assert told == [*((step, 8) for step in range(1, 7)), (7, 8), (8, 8)]
+    assert [one["step"] for one in night.metrics] == list(range(8))
+    assert night.metrics[6]["lr"] == pytest.approx(0.1 * 0.01)
+    night.weights.release()
+
+
+def test_what_has_less_than_no_weight_is_unlearned(model):
+    """REINFORCE: an answer that was worse than the others becomes less likely."""
+    one, other = LESSONS[:2]
+    chance = lambda lesson: float(loss.losses(model, [(lesson, None)], torch.device("cpu")))  # noqa: E731
+    before = chance(one), chance(other)
+    pair = [replace(one, weight=0.5), replace(other, weight=-0.5)]
+    night = trained(model, settings(lr=0.003, lesson_batch=2, clip=1.0), pair, anchors=[])
+    assert night.stopped == "finished"
+    assert chance(one) < before[0] and chance(other) > before[1]
+    night.weights.release()

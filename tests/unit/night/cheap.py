@@ -67,7 +67,9 @@ class CheapRooms:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         return np.ones((len(texts), 1), np.float32)  # all are alike
 
-    def dream(self, lessons: Sequence[Lesson], earlier: Sequence[Scene], **_: object) -> list[Scene]:
+    def dream(
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Any, graph: Any, **_: object
+    ) -> list[Scene]:
         def scene(lesson: Lesson, kind: str, text: str, split: str) -> Scene:
             taught = kind == "apply"
             answer, check = (lesson.answer, lesson.check) if taught else ("No idea.", Check())
@@ -77,6 +79,7 @@ class CheapRooms:
                 key, lesson.id, kind, said, answer, split, split, 1.0, check, lesson.authority, lesson.experiences
             )
 
+        self.memories, self.graph = list(memories), graph
         out = []
         for lesson in lessons:
             out += [scene(lesson, "apply", f"{lesson.question} train {i}", "train") for i in range(3)]

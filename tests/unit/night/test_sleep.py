@@ -107,8 +107,8 @@ def test_a_lost_earlier_night_is_dreamed_again_so_that_its_lessons_are_examined(
 
 def test_no_exam_question_is_trained_on(tmp_path, store):
     class Leaky(CheapRooms):
-        def dream(self, lessons, earlier, **options):
-            scenes = super().dream(lessons, earlier, **options)
+        def dream(self, lessons, earlier, *met, **options):
+            scenes = super().dream(lessons, earlier, *met, **options)
             asked = next(scene for scene in scenes if scene.split == "exam")
             return [*scenes, replace(asked, id="leak", split="train")]
 
@@ -122,8 +122,8 @@ def test_what_was_learned_earlier_is_not_trained_on_tonights_exam_questions(tmp_
     class Overlapping(CheapRooms):
         held = ()
 
-        def dream(self, lessons, earlier, **options):
-            scenes = super().dream(lessons, earlier, **options)
+        def dream(self, lessons, earlier, *met, **options):
+            scenes = super().dream(lessons, earlier, *met, **options)
             trained = [scene for scene in earlier if scene.split == "train"]
             of = {"lesson": lessons[0].id, "lineage": lessons[0].experiences, "split": "exam"}
             return [*scenes, *(replace(scene, id="again", **of) for scene in trained[:1])]
@@ -245,3 +245,21 @@ def test_json_of_sleep_and_nights_as_the_design_has_them(tmp_path, store):
     listed = history.nights_json(tmp_path, Registry(tmp_path), "default")
     assert json.loads(json.dumps(listed, allow_nan=False))["nights"] == json.loads(json.dumps([row]))
     assert listed["serving"] == "default@n0001"
+
+
+def test_lessons_are_collided_with_what_may_teach_alone(tmp_path, store):
+    """The memories and the graph go to the dreamer; by default nothing is collided, and nothing is read."""
+    for number in (1, 2):
+        store.add(correction(number))
+    rooms = CheapRooms()
+    slept(tmp_path, store, rooms)
+    assert rooms.memories == [] and rooms.graph is None
+    store.add(correction(3))
+    store.add(replace(correction(4), source="tool:x", authority="tool"))
+    sleep = sleeper(tmp_path, store, rooms)
+    dream = replace(sleep.settings.dream, collided=0.5)
+    sleep.settings = sleep.settings.model_copy(update={"dream": dream})
+    sleep.run()
+    lessons = {lesson.id for lesson in store.lessons("default")}
+    assert {one.node for one in rooms.memories} == {f"lesson:{id}" for id in lessons} and len(lessons) == 3
+    assert {node.id for node in rooms.graph.nodes} >= {one.node for one in rooms.memories}

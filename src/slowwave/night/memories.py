@@ -1,0 +1,40 @@
+"""What a night may dream of beside its lessons: the exchanges and lessons of a persona that may be used at all."""
+
+from __future__ import annotations
+
+from slowwave.dream.collide import Memory
+from slowwave.exam.match import normalise
+from slowwave.experience.authority import Permission
+from slowwave.experience.store import Store
+from slowwave.night.gather import permitted
+
+MOST = 500  # of the newest exchanges
+LONGEST = 400  # characters of a message that comes before another
+
+
+def memories(store: Store, persona: str, permission: Permission) -> list[Memory]:
+    """Lessons as they should have gone, and exchanges that nobody corrected. What may not teach is not dreamt of.
+
+    What was erased is in the store no more, and a refused lesson is no memory.
+    """
+    lessons = [
+        lesson for lesson in store.lessons(persona)
+        if lesson.status != "refused" and lesson.question and lesson.answer and permitted(store, lesson, permission)
+    ]  # fmt: skip
+    out = [
+        Memory(f"lesson:{one.id}", one.question or "", one.answer or "", one.experiences, one.authority)
+        for one in lessons
+    ]
+    corrected = {id for lesson in store.lessons(persona) for id in lesson.experiences}
+    asked = {normalise(one.question) for one in out}
+    for lived in store.experiences(persona)[-MOST:]:
+        said = lived.messages
+        if (
+            lived.id in corrected or lived.outcome.correction or (lived.outcome.rating or 0) < 0 or len(said) < 2
+            or not permission.allows(lived) or [m["role"] for m in said[:2]] != ["user", "assistant"]
+        ):  # fmt: skip
+            continue
+        question, answer = said[0]["content"], said[1]["content"]
+        if max(len(question), len(answer)) <= LONGEST and normalise(question) not in asked:
+            out.append(Memory(f"experience:{lived.id}", question, answer, (lived.id,), lived.authority))
+    return [one for one in out if max(len(one.question), len(one.answer)) <= LONGEST]

@@ -1,0 +1,97 @@
+"""What a round takes: noise that falls, scenes at the edge, what is learned of answers, and when enough is enough."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slowwave.dream.loop import Sampled, cloned, converged, edge, noise, novel, reinforced
+from slowwave.dream.make import scene
+from slowwave.dream.sense import sensible
+from slowwave.records import Lesson
+
+
+def sampled(lesson: Lesson, text: str, *good: bool, answer: str | None = "Ilse.") -> Sampled:
+    said = tuple(f"{text} {i}" for i in range(len(good)))
+    return Sampled(scene(lesson, "apply", text, answer, "composed"), said, good)
+
+
+def test_all_that_is_noisy_falls_together() -> None:
+    course = [noise(number, 4) for number in range(4)]
+    assert [one.rate for one in course] == pytest.approx([1, 10 ** (-1 / 3), 10 ** (-2 / 3), 0.1])
+    for one, after in pairwise(course):
+        assert one.temperature > after.temperature and one.restart < after.restart and one.near < after.near
+    assert sum(one.near for one in course) == pytest.approx(1)
+    assert len({noise(number, 4, steady=True) for number in range(4)}) == 1
+    assert noise(0, 1).near == 1
+
+
+def test_the_edge_comes_first_and_the_mastered_last(lessons: dict[str, Lesson]) -> None:
+    shares = {"half": (True, False), "never": (False, False), "always": (True, True)}
+    some = [sampled(lessons["sister"], text, *good) for text, good in shares.items()]
+    for seed in range(5):
+        order = edge(some, 3, np.random.default_rng(seed))
+        assert [one.scene.messages[0]["content"] for one in order] == ["half", "never", "always"]
+    assert len(edge(some, 2, np.random.default_rng(0))) == 2
+
+
+def test_good_answers_are_cloned_where_nobody_gave_one(lessons: dict[str, Lesson]) -> None:
+    given = sampled(lessons["sister"], "given", True, False)
+    own = sampled(lessons["note"], "own", False, True, answer=None)
+    nothing = sampled(lessons["note"], "nothing", False, answer=None)
+    assert [one.answer for one in cloned([given, own, nothing])] == ["Ilse.", "own 1"]
+
+
+def test_reinforce_learns_the_better_and_unlearns_the_worse(lessons: dict[str, Lesson]) -> None:
+    mixed = sampled(lessons["sister"], "mixed", True, False, False)
+    even = sampled(lessons["sister"], "even", True, True)
+    found = reinforced([mixed, even])
+    assert [one.answer for one in found] == ["mixed 0", "mixed 1", "mixed 2"]
+    assert [one.weight for one in found] == pytest.approx([0.5, -0.25, -0.25])  # salience 0.5; leave-one-out baselines
+    assert sum(one.weight for one in found) == pytest.approx(0)
+
+
+def test_how_many_novel_scenes_a_confidence_needs() -> None:
+    assert novel(0.9, 0.1) == 22 and 0.9**22 <= 0.1 < 0.9**21
+    assert novel(0.95, 0.05) == 59
+
+
+def test_a_lesson_has_converged_when_none_of_enough_scenes_failed(lessons: dict[str, Lesson]) -> None:
+    sister, deploy = lessons["sister"], lessons["deploy"]
+    well = [sampled(sister, f"s{i}", True, True) for i in range(3)]
+    once = [*(sampled(deploy, f"d{i}", True, True) for i in range(3)), sampled(deploy, "d3", True, False)]
+    assert converged([*well, *once], 3) == {sister.id}
+    assert converged(well, 4) == set(), "too few to say"
+
+
+class Reader:
+    """Finds an answer unlikely where the message says "odd", and a message unlikely that says "garbled"."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def score(self, pairs: Any) -> list[Any]:
+        self.told += [chat[0]["content"] for chat, _ in pairs]
+        nll = lambda text: np.array([9.0 if "odd" in text else 1.0])  # noqa: E731
+        return [type("Score", (), {"nll": nll(chat[-1]["content"])}) for chat, _ in pairs]
+
+    def continuation_logprob(self, pairs: Any) -> list[float]:
+        return [-9.0 if "garbled" in text else -1.0 for _, text in pairs]
+
+
+def test_the_judge_of_scenes_drops_what_is_wrong_double_or_odd(lessons: dict[str, Lesson], embedder: Any) -> None:
+    sister = lessons["sister"]
+    good = ["What is she called?", "Which name has my sister?", "The one who grew up with me, her name?"]
+    bad = [good[0], "My sister Ilse, what is her name?", "An odd one about my sister?", "Garbled sister garbled name"]
+    bad.append(" ".join(["long"] * 81))
+    scenes = [scene(sister, "apply", text, sister.answer, "composed") for text in [*good, *bad]]
+    kept = [scene(sister, "apply", sister.question or "", sister.answer, "given"),
+            scene(sister, "near_miss", "odd garbled", None, "near")]  # fmt: skip
+    reader = Reader()
+    out = sensible(reader, embedder, [*kept, *scenes], [sister], 3 / 8)
+    assert [one.messages[-1]["content"] for one in out if one.family == "composed"] == good
+    assert [one for one in out if one.family != "composed"] == kept
+    assert all(sister.note in told for told in reader.told)

@@ -1,0 +1,162 @@
+"""Collisions: who meets whom, what comes of it, and what must stay as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slowwave.dream import registers, situations
+from slowwave.dream.collide import Collider, Collision, Memory
+from slowwave.dream.make import scene
+from slowwave.dream.settings import DreamSettings
+from slowwave.exam.match import normalise
+from slowwave.memory.graph import Graph, Links
+from slowwave.records import Lesson, Node, Scene
+
+MEMORIES = [
+    Memory("experience:tea", "How long do I steep green tea?", "Two minutes.", ("tea",), "tool"),
+    Memory("experience:bins", "When are the bins emptied?", "On Thursdays.", ("bins",), "user"),
+    Memory("experience:sister", "What is my sister's name again?", "Ilse.", ("other",), "user"),
+    Memory("experience:own", "Who waters the plants?", "Your sister.", ("e1",), "user"),
+    Memory("experience:far", "What is a lute?", "A stringed instrument.", ("far",), "user"),
+]
+
+
+def linked(lesson: Lesson, *rows: tuple[int, int]) -> Graph:
+    """The lesson first, then the memories."""
+    ids = [f"lesson:{lesson.id}", *(memory.node for memory in MEMORIES)]
+    nodes = tuple(Node(id, "default", "experience", id, float(i)) for i, id in enumerate(ids))
+    return Graph(nodes, np.zeros((len(nodes), 0), np.float32), Links.of([(a, b, "similar", 1.0) for a, b in rows]))
+
+
+def names(collisions: list[Collision]) -> set[str]:
+    return {collision.memory.node.partition(":")[2] for collision in collisions}
+
+
+def test_a_walk_finds_what_is_linked_and_says_by_which_way(lessons: dict[str, Lesson], embedder: Any) -> None:
+    sister = lessons["sister"]
+    collider = Collider(MEMORIES, embedder, linked(sister, (0, 1), (1, 2)))
+    for seed in range(5):
+        found = collider.partners(sister, 2, 0.2, np.random.default_rng(seed))
+        assert names(found) == {"tea", "bins"}, "lute is not linked to anything"
+        paths = {one.memory.node: one.path for one in found}
+        assert (
+            paths["experience:bins"][0] == f"lesson:{sister.id}" and paths["experience:bins"][-1] == "experience:bins"
+        )
+        assert "experience:tea" in paths["experience:bins"]
+
+
+def test_no_memory_of_the_lesson_itself_is_a_partner(lessons: dict[str, Lesson], embedder: Any) -> None:
+    """What it comes from, and what is about the same thing: neither is far."""
+    sister = lessons["sister"]
+    met: set[str] = set()
+    for seed in range(20):
+        met |= names(Collider(MEMORIES, embedder).partners(sister, 2, 0.2, np.random.default_rng(seed)))
+    assert met == {"tea", "bins", "far"}
+
+
+def test_a_lesson_without_links_meets_others_by_chance(lessons: dict[str, Lesson], embedder: Any) -> None:
+    found = Collider(MEMORIES, embedder, linked(lessons["sister"])).partners(
+        lessons["sister"], 3, 0.2, np.random.default_rng(0)
+    )
+    assert len(found) == 3 and all(one.path == () for one in found)
+    assert Collider([], embedder).partners(lessons["sister"], 3, 0.2, np.random.default_rng(0)) == []
+
+
+def test_what_just_went_on_stands_before_and_lowers_the_authority(lessons: dict[str, Lesson]) -> None:
+    sister = lessons["sister"]
+    told = scene(sister, "apply", sister.question or "", sister.answer, "composed")
+    out = situations.situated(told, sister, [Collision(MEMORIES[0])], np.random.default_rng(0), "turns")
+    assert [m["content"] for m in out.messages[:2]] == [MEMORIES[0].question, MEMORIES[0].answer]
+    assert [m["role"] for m in out.messages] == ["user", "assistant", "user"]
+    assert normalise("my sister's name") in normalise(out.messages[-1]["content"])
+    assert out.authority == "tool" and set(out.lineage) == {"e1", "tea"}
+    assert (out.answer, out.check, out.kind, out.lesson) == (told.answer, told.check, "apply", sister.id)
+    assert out.id != told.id
+
+
+@pytest.mark.parametrize("way", situations.WAYS)
+def test_every_way_keeps_what_is_asked(lessons: dict[str, Lesson], way: str) -> None:
+    sister = lessons["sister"]
+    told = scene(sister, "apply", sister.question or "", sister.answer, "composed")
+    for seed in range(30):
+        out = situations.situated(told, sister, [Collision(MEMORIES[1])], np.random.default_rng(seed), way)
+        assert "sister" in out.messages[-1]["content"].lower()
+        assert "{" not in out.messages[-1]["content"]
+        assert (len(out.messages) == 3) == (way == "turns")
+
+
+def test_a_habits_cue_stays_at_its_edge(lessons: dict[str, Lesson]) -> None:
+    ahoy = lessons["ahoy"]
+    told = scene(ahoy, "apply", "Ahoy, what is tea?", "Aye aye! A drink.", "cue")
+    for seed in range(10):
+        out = situations.situated(told, ahoy, [Collision(MEMORIES[0])], np.random.default_rng(seed))
+        assert out.messages[-1] == told.messages[-1] and len(out.messages) == 3
+
+
+def test_another_speaks_of_what_is_yours() -> None:
+    assert registers.to_user("Where did I park my bike?") == "Where did you park your bike?"
+    assert registers.to_user("How do we book our room?") == "How do you book your room?"
+    assert registers.to_user("What was it again?") == "What was it again?"
+    assert registers.to_user("I was late, who told me?") == "You were late, who told you?"
+
+
+def collided(dreamer: Callable[..., Any], lessons: dict[str, Lesson], **settings: Any) -> list[Scene]:
+    made = dreamer(collided=0.5, **settings)
+    made.collider = Collider(MEMORIES, made.embedder, linked(lessons["sister"], (0, 1), (0, 2)))
+    return made.dream(list(lessons.values()), seed=3)
+
+
+def test_half_of_both_kinds_is_collided_and_the_exam_is_not(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson]
+) -> None:
+    scenes = collided(dreamer, lessons)
+    alone = dreamer().dream(list(lessons.values()), seed=3)
+    ways = (*situations.WAYS[:3], *registers._REGISTERS)
+    is_collided = lambda one: one.family.endswith(tuple(f":{way}" for way in ways))  # noqa: E731
+    for kind in ("apply", "near_miss"):
+        mine = [s for s in scenes if s.lesson == lessons["sister"].id and s.kind == kind and s.split == "train"]
+        assert 0.3 < sum(map(is_collided, mine)) / len(mine) < 0.6, kind
+    assert not any(is_collided(s) for s in scenes if s.split == "exam" or s.family == "given")
+    asked = {s.id for s in alone if s.split == "exam"}
+    assert asked and asked == {s.id for s in scenes if s.split == "exam"}
+    assert all(s.answer for s in scenes)
+
+
+def test_what_comes_after_a_lesson_is_answered_after_it(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson], engine: Any
+) -> None:
+    found = [s for s in collided(dreamer, lessons) if s.family == "bank:after"]
+    assert found
+    for one in found:
+        assert one.kind == "ordinary" and len(one.messages) == 3
+        assert (one.answer or "").startswith("Answer to: "), "the base's own"
+    said = {s.messages[1]["content"] for s in found}
+    assert said <= {lessons["sister"].answer, lessons["deploy"].answer}
+
+
+def test_a_chain_asks_for_two_lessons_and_learns_both(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
+    chains = [s for s in collided(dreamer, lessons, chains=3) if s.kind == "chain"]
+    assert len(chains) == 6, "three of each lesson that answers a question"
+    for one in chains:
+        assert {lessons["sister"].answer in one.answer, lessons["deploy"].answer in one.answer} == {True}
+        assert one.authority == "tool" and set(one.lineage) == {"e1", "e2", "e3"}
+
+
+def test_without_memories_nothing_is_collided(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
+    plain = dreamer().dream(list(lessons.values()), seed=1)
+    assert dreamer(collided=0.5).dream(list(lessons.values()), seed=1) == plain
+    settings = DreamSettings()
+    assert situations.collide(plain, [], Collider(MEMORIES, dreamer().embedder), settings, 0.1, None) == plain  # type: ignore[arg-type]
+
+
+def test_authority_of_a_chain_is_the_least(lessons: dict[str, Lesson]) -> None:
+    one = scene(lessons["sister"], "apply", "A?", "a", "composed")
+    other = replace(scene(lessons["deploy"], "apply", "B?", "b", "composed"), authority="assistant")
+    made = situations.chain(one, other)
+    assert made is not None and made.authority == "assistant" and made.answer == "a b"
+    assert situations.chain(one, replace(other, answer=None)) is None

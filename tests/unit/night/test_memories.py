@@ -1,0 +1,49 @@
+"""What may be dreamt of: nothing unpermitted, corrected, refused or erased."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slowwave.experience.authority import Permission
+from slowwave.experience.store import Store
+from slowwave.night.memories import memories
+from slowwave.records import Check, Experience, Lesson, Outcome
+
+
+def lived(id: str, asked: str, said: str, source: str = "user:ann", **outcome: object) -> Experience:
+    messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": said})
+    authority = source.split(":")[0]
+    return Experience(id, "default", source, "2026-03-01T08:00:00Z", messages, Outcome(**outcome), authority)  # type: ignore[arg-type]
+
+
+def taught(id: str, question: str, answer: str, came_from: str, **fields: object) -> Lesson:
+    return Lesson(id, "default", answer, question, answer, Check((answer,)), experiences=(came_from,), authority="user",
+                  **fields)  # type: ignore[arg-type] # fmt: skip
+
+
+def test_only_what_may_teach_and_was_not_wrong_is_dreamt_of(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_many([
+        lived("tea", "How long do I steep tea?", "Two minutes."),
+        lived("bad", "Is it late?", "No.", rating=-1),
+        lived("was", "What is my sister's name?", "Elena.", correction="Ilse."),
+        lived("tool", "What failed?", "A test.", "tool:pytest"),
+        lived("own", "Think.", "I think.", "assistant"),
+        lived("long", "What is long?", "x" * 500),
+    ])  # fmt: skip
+    store.save_lesson(taught("1", "What is my sister's name?", "Ilse.", "was"))
+    store.save_lesson(taught("2", "When is tea?", "At five.", "tea", status="refused"))
+    found = {one.node: one.answer for one in memories(store, "default", Permission())}
+    assert found == {"lesson:1": "Ilse."}, "the exchange of a refused lesson taught something wrong"
+    store.erase("was")
+    assert memories(store, "default", Permission()) == []
+
+
+def test_an_exchange_that_taught_nothing_is_a_memory(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_many(
+        [lived("tea", "How long do I steep tea?", "Two minutes."), lived("t", "What failed?", "X.", "tool:x")]
+    )
+    assert [one.node for one in memories(store, "default", Permission())] == ["experience:tea"]
+    both = memories(store, "default", Permission(("user", "tool")))
+    assert {one.authority for one in both} == {"user", "tool"}

@@ -1,0 +1,112 @@
+"""The rounds of a night: what each is given, what the model's answers decide, and when a lesson has enough."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slowwave.dream.loop import reinforced
+from slowwave.dream.make import scene
+from slowwave.dream.settings import DreamSettings
+from slowwave.learn.decision import Decision
+from slowwave.learn.settings import LearnSettings
+from slowwave.night import rounds as room
+from slowwave.night.decisions import Curriculum
+from slowwave.night.rounds import Rounds
+from slowwave.records import Check, Lesson, Scene
+
+ILSE, TEA = (
+    Lesson(id * 16, "default", answer, f"{answer}?", answer, Check((answer.lower(),)), experiences=("e",))
+    for id, answer in (("1", "Ilse"), ("2", "Tea"))
+)
+SCENES = [scene(lesson, "apply", f"{lesson.note} scene {i}", lesson.answer, "composed")
+          for lesson in (ILSE, TEA) for i in range(12)]  # fmt: skip
+NEAR = [Decision((number,), (1,), lesson=False) for number in range(12)]
+LEARN = LearnSettings(lesson_batch=4, epochs=1, min_steps=1)
+
+
+class Engine:
+    """Answers a lesson's scenes rightly with a chance of its own."""
+
+    rows = 8
+
+    def __init__(self, **chance: float) -> None:
+        self.chance, self.draw, self.asked = chance, np.random.default_rng(0), list[str]()
+        self.temperatures: list[float] = []
+
+    def generate(self, chats: Any, *, n: int, temperature: float, **_: Any) -> list[list[Any]]:
+        self.asked += [chat[-1]["content"] for chat in chats]
+        self.temperatures.append(temperature)
+        right = lambda text: text.split()[0] if self.draw.random() < self.chance[text.split()[0]] else "No."  # noqa: E731
+        return [[SimpleNamespace(text=right(chat[-1]["content"])) for _ in range(n)] for chat in chats]
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decision is its scene's text and answer: no tokenizer."""
+    of = lambda engine, one, weight=1.0: (one.messages[-1]["content"], one.answer, weight)  # noqa: E731
+    monkeypatch.setattr(room, "decision", of)
+
+
+def planned(engine: Engine, **more: Any) -> tuple[Rounds, list[Any]]:
+    relearned: list[Any] = [("again", "as it was", 1.0)]
+    dream = DreamSettings(rounds=3, answers=4, confidence=0.8, reflex=0.4)
+    taught = Curriculum([], NEAR, [], relearned)
+    made = Rounds(engine, None, SCENES, taught, dream, LEARN, 0, **{"most": 6, **more})  # type: ignore[arg-type]
+    return made, list(made.plan())
+
+
+def own(one: Any, lesson: Lesson) -> list[str]:
+    return [text for text, *_ in one.lessons if text.startswith(lesson.note)]
+
+
+def test_every_round_brings_new_scenes_of_each_lesson_and_its_share_of_near_misses() -> None:
+    engine = Engine(Ilse=0.5, Tea=0.5)
+    made, course = planned(engine)
+    assert [len(own(one, lesson)) for one in course for lesson in (ILSE, TEA)] == [2] * 6
+    said = [text for one in course for text, *_ in one.lessons if text != "again"]
+    assert len(set(said)) == len(said) == 12
+    assert all(("again", "as it was", 1.0) in one.lessons for one in course), "what is being forgotten"
+    dealt = [anchor for one in course for anchor in one.anchors]
+    assert sorted(anchor.context for anchor in dealt) == sorted(anchor.context for anchor in NEAR)
+    assert [len(one.anchors) for one in course] == [2, 4, 6], "the nuances last"
+    assert [one.rate for one in course] == pytest.approx([1, 10**-0.5, 0.1])
+    assert engine.temperatures == sorted(engine.temperatures, reverse=True) and len(engine.temperatures) == 2
+    assert not set(engine.asked) & {text for text, *_ in course[0].lessons}, "what was trained is not novel"
+    assert len(made.shares) == 2 and made.converged == set()
+
+
+def test_a_converged_lesson_gets_no_more_and_the_last_ends_the_night() -> None:
+    made, course = planned(Engine(Ilse=1.0, Tea=0.5))
+    assert made.converged == {ILSE.id}
+    assert [len(own(one, ILSE)) for one in course] == [2, 0, 0] and len(own(course[2], TEA)) == 2
+    made, course = planned(Engine(Ilse=1.0, Tea=1.0))
+    assert len(course) == 1 and made.converged == {ILSE.id, TEA.id}
+
+
+def test_few_scenes_cannot_say_that_a_lesson_has_converged() -> None:
+    made, course = planned(Engine(Ilse=1.0, Tea=1.0), most=3)
+    assert made.converged == set() and len(course) == 3, "two scenes where four are needed"
+
+
+def test_the_sampled_answers_are_learned_by_reinforcement() -> None:
+    _, course = planned(Engine(Ilse=0.5, Tea=0.5), learn=reinforced)
+    later = [one for one in course[1].lessons if one[0] != "again"]
+    assert {answer for _, answer, _ in later} == {"Ilse", "Tea", "No."}
+    assert all((weight < 0) == (answer == "No.") for _, answer, weight in later)
+
+
+def test_a_lesson_with_few_scenes_is_learned_as_often() -> None:
+    few: list[Scene] = [*SCENES[:12], SCENES[12]]
+    engine = Engine(Ilse=0.5, Tea=0.5)
+    dream = DreamSettings(rounds=2, answers=2)
+    made = Rounds(engine, None, few, Curriculum([], NEAR, []), dream, LEARN, 0, most=8)  # type: ignore[arg-type]
+    assert [len(own(one, TEA)) for one in made.plan()] == [4, 4]
+
+
+def test_alike_rounds_are_alike() -> None:
+    _, course = planned(Engine(Ilse=0.5, Tea=0.5), steady=True)
+    assert [one.rate for one in course] == [1, 1, 1] and [len(one.anchors) for one in course] == [4, 4, 4]
