@@ -50,9 +50,16 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def texts_below(folder: Path) -> set[str]:
-    """Normalised strings of every JSON and JSONL file below a folder that look like messages: two words or more."""
+    """Normalised strings of every JSON and JSONL file below a folder that look like messages: two words or more.
+
+    Of a situation, what is asked: what was said before it is anybody's small talk.
+    """
     found: set[str] = set()
     for path in folder.rglob("*.json*"):
+        if path.stem.endswith("_situations"):
+            every = json.loads(path.read_text(encoding="utf-8")).values()
+            found |= {normal(one["messages"][-1]["content"]) for mine in every for one in mine}
+            continue
         text = path.read_text(encoding="utf-8")
         values = (
             [json.loads(text)]
