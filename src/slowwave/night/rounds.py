@@ -89,7 +89,10 @@ class Rounds:
             lessons += self.taught.relearned
             share = near[dealt : dealt + max(1, round(loud.near * len(near)))]
             dealt += len(share)
-            steps = max(1, round(self.settings.epochs * len(lessons) / self.settings.lesson_batch))
+            steps = max(
+                -(-self.settings.min_steps // self.dream.rounds),
+                round(self.settings.epochs * len(lessons) / self.settings.lesson_batch),
+            )
             yield Round(lessons, steps, share, loud.rate, steps * (self.dream.rounds - number - 1))
 
     def _pool(self, rng: np.random.Generator) -> dict[str, list[Scene]]:

@@ -163,7 +163,7 @@ class Sleep:
 
     def _dream(self, night: NightFolder) -> list[str]:
         lessons, earlier = self._lessons(night), self._lessons(night, "earlier")
-        kept = past.scenes_of(self.home, earlier)
+        kept = self._remembered(earlier)
         lost = [lesson for lesson in earlier if not any(scene.lesson == lesson.id for scene in kept)]
         agreement = self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
         met = self._memories()
@@ -181,7 +181,19 @@ class Sleep:
         """What lessons may be collided with, if they are collided at all."""
         if not self.settings.dream.collided:
             return []
-        return memories(self.store, self.persona, Permission(tuple(self.settings.night.permitted)))
+        return memories(self.store, self.persona, self._permission())
+
+    def _permission(self) -> Permission:
+        return Permission(tuple(self.settings.night.permitted))
+
+    def _remembered(self, lessons: Sequence[Lesson]) -> list[Scene]:
+        """The scenes of earlier nights' lessons, but for those with a memory in them that was erased since or may no
+        longer teach: a lesson stands by its own experiences, not by what it was collided with."""
+        scenes = past.scenes_of(self.home, lessons)
+        own = {id for lesson in lessons for id in lesson.experiences}
+        met = sorted({id for scene in scenes for id in scene.lineage} - own)
+        allowed = {one.id for one in self.store.some_experiences(met) if self._permission().allows(one)} | own
+        return [scene for scene in scenes if set(scene.lineage) <= allowed]
 
     def _before(self, night: NightFolder) -> list[str]:
         self.progress("exam before", 0, PARTS)
@@ -326,7 +338,7 @@ class Sleep:
         ids = {lesson.id for lesson in earlier}
         tonight = [from_dict(Scene, row) for row in night.read(files.SCENES)]
         again = [scene for scene in tonight if scene.lesson in ids]
-        return [scene for scene in tonight if scene.lesson not in ids], [*past.scenes_of(self.home, earlier), *again]
+        return [scene for scene in tonight if scene.lesson not in ids], [*self._remembered(earlier), *again]
 
     def _sit(
         self, night: NightFolder, version: Path | None, progress: Parts, known: ExamResult | None = None,

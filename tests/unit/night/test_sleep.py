@@ -14,6 +14,7 @@ from slowwave.night.folder import find
 from slowwave.night.lease import Lease
 from slowwave.night.report import report
 from slowwave.night.rooms import FRACTIONS
+from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
 
@@ -263,3 +264,44 @@ def test_lessons_are_collided_with_what_may_teach_alone(tmp_path, store):
     lessons = {lesson.id for lesson in store.lessons("default")}
     assert {one.node for one in rooms.memories} == {f"lesson:{id}" for id in lessons} and len(lessons) == 3
     assert {node.id for node in rooms.graph.nodes} >= {one.node for one in rooms.memories}
+
+
+def test_a_scene_with_an_erased_memory_in_it_is_rehearsed_no_more(tmp_path, store):
+    """A lesson stands, but not the scene in which somebody's erased exchange came before."""
+    met = correction(9)
+
+    class Colliding(CheapRooms):
+        def dream(self, lessons, earlier, *met_, **options):
+            scenes = super().dream(lessons, earlier, *met_, **options)
+            first = next(one for one in scenes if one.split == "train")
+            with_it = replace(first, id="collided", lineage=(*first.lineage, met.id))
+            return [*scenes, with_it]
+
+        def train(self, scenes, earlier, **options):
+            self.rehearsed = [scene.id for scene in earlier]
+            return super().train(scenes, earlier, **options)
+
+    def night(number):
+        store.add(correction(number))
+        rooms = Colliding()
+        sleep = sleeper(tmp_path, store, rooms)
+        sleep.settings = sleep.settings.model_copy(update={"dream": replace(sleep.settings.dream, collided=0.5)})
+        sleep.run()
+        return rooms
+
+    store.add(
+        replace(
+            met,
+            outcome=Outcome(),
+            messages=(
+                {"role": "user", "content": "How long do I steep tea?"},
+                {"role": "assistant", "content": "Two minutes."},
+            ),
+        )
+    )
+    night(1)
+    assert "collided" in (tmp_path / "nights" / "0001" / "scenes.jsonl").read_text()
+    assert "collided" in night(2).rehearsed
+    store.erase(met.id)
+    rooms = night(3)
+    assert rooms.rehearsed and "collided" not in rooms.rehearsed
