@@ -16,8 +16,8 @@ from slowwave.night.lessons import extract, from_note
 from slowwave.records import Experience, Lesson, Scene
 
 SMALL = DreamSettings(
-    apply=6, near_miss=4, ordinary=4, exam_apply=2, exam_near_miss=1, prose=1, watch=2, samples=1, tokens=40,
-    answer_tokens=12,
+    apply=6, composed=12, near_miss=4, composed_near=6, ordinary=4, exam_apply=2, exam_near_miss=1, prose=1, watch=2,
+    samples=1, tokens=40, answer_tokens=12,
 )  # fmt: skip
 
 
