@@ -34,9 +34,7 @@ class Item:
     situations: tuple[str, ...]
     check: Check
     near_misses: tuple[tuple[str, Check, Check], ...]  # question, the right answer, what shows a takeover
-    novel: tuple[
-        tuple[str, tuple[Message, ...]], ...
-    ] = ()  # kind (speaker, domain, register, multi_turn), conversation
+    novel: tuple[tuple[str, tuple[Message, ...]], ...] = ()  # its kind (speaker, domain ...), conversation
 
 
 @dataclass

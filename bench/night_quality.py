@@ -51,7 +51,7 @@ CLOCKED = 12  # lessons of the night that is timed
 def run_job(args: Any, arm: str, seed: int, work: Path) -> dict[str, Any]:
     """One arm on one seed, in a process of its own."""
     if args.smoke:
-        _quality.TOKENS = 8
+        _quality.TOKENS = 16
     if arm == "clock":
         return {"arm": arm, "seed": seed, "minutes": _clock(args, work / f"home-{seed}") / 60}
     engine, items = _night.engine(args), _night.items(args)

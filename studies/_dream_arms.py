@@ -16,9 +16,10 @@ from _quality import Item
 
 from slowwave.dream import filters, forms, situations
 from slowwave.dream.answered import answered
-from slowwave.dream.collide import Collider
+from slowwave.dream.collide import BROAD, Collider
 from slowwave.dream.dreamer import Dreamer
-from slowwave.dream.loop import BROAD, NARROW, Sampled, cloned, edge, reinforced
+from slowwave.dream.loop import Sampled, cloned, edge, reinforced
+from slowwave.dream.make import user
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Wordings
@@ -30,6 +31,7 @@ from slowwave.records import Lesson, Scene
 COLLIDED = 0.5  # share of the scenes of an arm that collides
 KEPT = 0.67  # share of the scenes that the judge keeps
 ROUNDS = 3
+NARROW = 0.5  # the chance of a walk to begin again, at the end of a schedule
 
 
 def by_chance(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> list[Sampled]:
@@ -101,7 +103,7 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str
             others_ND=dreamer.bank_ND,
         )  # fmt: skip
         if given and given[0].answer and texts:
-            mine += [given[0], *(replace(given[0], messages=situations.alone(t), family="forms") for _, t, _ in texts)]
+            mine += [given[0], *(replace(given[0], messages=(user(t),), family="forms") for _, t, _ in texts)]
         else:  # a habit has no wordings: its scenes are messages with the cue
             mine += of
     exchange = [one for one in every if one.kind == "apply" and one.family == "given" and one.split == "train"]
@@ -121,8 +123,9 @@ def scenes_of(
         every = [one for one in every if not one.taught] + dreamt[arm.source]
     if arm.graph is not None:
         graph = arm.graph(_memories.graph(items, embedder), seed)
-        collider = Collider(_memories.memories(items), embedder, graph)
-        every = _collided(every, lessons, collider, arm, seed)
+        restart = BROAD if arm.steady else (BROAD + NARROW) / 2
+        collider = Collider(_memories.memories(items), embedder, graph, restart)
+        every = _collided(every, lessons, collider, seed)
         settings = _night.dream_settings(args)
         with engine.using(None):
             every = answered(engine, every, settings, lambda *_: None)
@@ -132,12 +135,11 @@ def scenes_of(
     return every
 
 
-def _collided(scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, arm: Arm, seed: int) -> list[Scene]:
+def _collided(scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, seed: int) -> list[Scene]:
     """With a share of them in situations. What the base answers in a situation it is asked again."""
     rng = np.random.default_rng([seed, 11])
-    restart = BROAD if arm.steady else (BROAD + NARROW) / 2
     settings = DreamSettings(collided=COLLIDED, chains=4)
-    after = situations.collide(scenes, lessons, collider, settings, restart, rng)
+    after = situations.collide(scenes, lessons, collider, settings, rng)
     before = {one.id for one in scenes}
     return [one if one.id in before or one.taught else replace(one, answer=None) for one in after]
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slowwave.dream.filters import Embeds
-from slowwave.memory.graph import Graph
 from slowwave.records import Authority, Lesson
 
+if TYPE_CHECKING:
+    from slowwave.memory.graph import Graph
+
 STEPS = 60  # of a walk
+BROAD = 0.05  # a walk's chance to begin again at each step: the lower, the further it comes
 FAR = 0.6  # cosine to the lesson above which a memory is about the same thing
 
 
@@ -41,26 +45,41 @@ class Collision:
 class Collider:
     """Finds partners for lessons among memories."""
 
-    def __init__(self, memories: Sequence[Memory], embedder: Embeds, graph: Graph | None = None) -> None:
-        """Without a graph every memory is as likely."""
-        self.memories, self.embedder, self.graph = list(memories), embedder, graph
+    def __init__(
+        self, memories: Sequence[Memory], embedder: Embeds, graph: Graph | None = None, restart: float = BROAD
+    ) -> None:
+        """Without a graph every memory is as likely.
+
+        Args:
+            restart: the chance of each step to begin again at the lesson.
+        """
+        self.memories, self.embedder, self.graph, self.restart = list(memories), embedder, graph, restart
         self._at = {memory.node: at for at, memory in enumerate(self.memories)}
         texts = [memory.question for memory in self.memories]
         self._vectors_M_D = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
 
-    def partners(self, lesson: Lesson, count: int, restart: float, rng: np.random.Generator) -> list[Collision]:
-        """Up to `count` different memories, none of which the lesson comes from or is about the same thing.
+    def groups(self, lesson: Lesson, count: int, rng: np.random.Generator) -> list[list[Collision]]:
+        """`count` groups of two memories, other ones as long as there are other ones; empty groups without any."""
+        free = self._free(lesson)
+        found: list[Collision] = []
+        while free and len(found) < 2 * count:
+            found += self._partners(lesson, free, 8, rng)
+        return [found[2 * i : 2 * i + 2] for i in range(count)]
 
-        Args:
-            restart: the chance of each step to begin again at the lesson; the lower, the broader.
-        """
-        far_M = self._vectors_M_D @ self.embedder.embed([lesson.question or lesson.note])[0] if self.memories else []
+    def _free(self, lesson: Lesson) -> set[int]:
+        """The memories that the lesson does not come from, and that are not about the same thing."""
+        if not self.memories:
+            return set()
+        near_M = self._vectors_M_D @ self.embedder.embed([lesson.question or lesson.note])[0]
         own = set(lesson.experiences)
-        free = {
+        return {
             at for at, memory in enumerate(self.memories)
-            if far_M[at] < FAR and memory.node != f"lesson:{lesson.id}" and not own & set(memory.experiences)
+            if near_M[at] < FAR and memory.node != f"lesson:{lesson.id}" and not own & set(memory.experiences)
         }  # fmt: skip
-        found = self._walked(lesson, free, restart, rng)
+
+    def _partners(self, lesson: Lesson, free: set[int], count: int, rng: np.random.Generator) -> list[Collision]:
+        """Up to `count` different memories that one walk comes to."""
+        found = self._walked(lesson, free, rng)
         order = list(found)
         chosen = [order[i] for i in rng.permutation(len(order))[:count]]
         rest = sorted(free - set(chosen))
@@ -68,9 +87,7 @@ class Collider:
             chosen += [rest[i] for i in rng.permutation(len(rest))[: count - len(chosen)]]
         return [Collision(self.memories[at], found.get(at, ())) for at in chosen]
 
-    def _walked(
-        self, lesson: Lesson, free: set[int], restart: float, rng: np.random.Generator
-    ) -> dict[int, tuple[str, ...]]:
+    def _walked(self, lesson: Lesson, free: set[int], rng: np.random.Generator) -> dict[int, tuple[str, ...]]:
         """Memories that a walk visits, each with the way to it since the walk last began."""
         graph, start = self.graph, f"lesson:{lesson.id}"
         if graph is None or start not in graph.place:
@@ -78,7 +95,7 @@ class Collider:
         out: dict[int, tuple[str, ...]] = {}
         path: list[str] = []
         first = graph.place[start]
-        for place in graph.walk(first, STEPS, rng, restart):
+        for place in graph.walk(first, STEPS, rng, self.restart):
             path = [start] if place == first else [*path, graph.nodes[place].id]
             at = self._at.get(path[-1])
             if at is not None and at in free:

@@ -59,13 +59,7 @@ def fill(
     out = list(scenes)
     if not open_:
         return out
-    chats = [
-        [
-            note(notes[scenes[i].lesson or ""]),
-            *scenes[i].messages,
-        ]
-        for i in open_
-    ]
+    chats = [[note(notes[scenes[i].lesson or ""]), *scenes[i].messages] for i in open_]
     replies = engine.generate(chats, max_new_tokens=40, temperature=0.7, n=samples, seed=seed, batch=32)
     for i, row in zip(open_, replies, strict=True):
         lesson = notes[scenes[i].lesson or ""]

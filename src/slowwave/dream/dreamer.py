@@ -14,7 +14,6 @@ import numpy as np
 from slowwave.dream import bank, cues, distil, filters, gloss, near, situations
 from slowwave.dream.answered import answered
 from slowwave.dream.lesson import LessonDreamer
-from slowwave.dream.loop import BROAD
 from slowwave.dream.make import questions, scene
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
@@ -46,7 +45,6 @@ class Dreamer:
     def dream(
         self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0,
         deadline: float = float("inf"), on_progress: Callable[[str, int, int], Any] | None = None,
-        restart: float = BROAD,
     ) -> list[Scene]:  # fmt: skip
         """Scenes of all lessons and of ordinary life, for training and for the exam.
 
@@ -54,7 +52,6 @@ class Dreamer:
             earlier: the scenes of earlier nights: their exam questions stay out of this night's training.
             deadline: `time.monotonic()` value after which no more wordings are generated; what is there is used.
             on_progress: called with (what, done, of).
-            restart: the chance of a walk over the memories to begin again at each step; the lower, the broader.
         """
         rng = np.random.default_rng(seed)
         tell = on_progress or (lambda *_: None)
@@ -74,7 +71,7 @@ class Dreamer:
                     scenes += self.lessons.scenes(lesson, worded.get(lesson.id, []), known, apart, rng)
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
-            scenes = situations.collide(scenes, lessons, self.collider, self.settings, restart, rng)
+            scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
             if self.settings.sensible < 1:

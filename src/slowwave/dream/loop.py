@@ -14,7 +14,6 @@ import numpy as np
 
 from slowwave.records import Scene
 
-BROAD, NARROW = 0.05, 0.5  # a walk's chance to begin again, at the start of a night and at its end
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
 LEAST = 0.1  # the last round's share of the first's learning rate: 1e-4 to 1e-5
 
@@ -23,7 +22,6 @@ LEAST = 0.1  # the last round's share of the first's learning rate: 1e-4 to 1e-5
 class Noise:
     """How noisy a round is. One number couples all: broad first, nuances last."""
 
-    restart: float  # of the walks that find memories to collide with
     temperature: float  # of the answers that are sampled
     rate: float  # share of the night's learning rate
     near: float  # share of the night's near misses that fall to this round
@@ -32,12 +30,9 @@ class Noise:
 def noise(number: int, rounds: int, *, steady: bool = False) -> Noise:
     """The noise of round `number` of `rounds`, from 0; `steady`: the same in each, as a schedule is compared with."""
     if rounds < 2 or steady:
-        return Noise(BROAD, HOT, 1.0, 1 / rounds)
+        return Noise(HOT, 1.0, 1 / rounds)
     at = number / (rounds - 1)
-    return Noise(
-        BROAD + (NARROW - BROAD) * at, HOT + (COOL - HOT) * at, LEAST**at,
-        2 * (number + 1) / (rounds * (rounds + 1)),
-    )  # fmt: skip
+    return Noise(HOT + (COOL - HOT) * at, LEAST**at, 2 * (number + 1) / (rounds * (rounds + 1)))
 
 
 @dataclass(frozen=True)
@@ -63,17 +58,10 @@ def edge(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> li
 
 
 def cloned(sampled: Sequence[Sampled]) -> list[Scene]:
-    """Filtered behavioural cloning: what was answered well is learned, as it was said; where nothing was, the wanted
-    answer. Where the user gave the answer there is one way to say it best, and that is learned.
+    """Behavioural cloning of the wanted answer: the user's, or the base's that was filtered when the scene was dreamt
+    (`distil.fill`). The sampled answers only tell which scenes are worth it.
     """
-    out = []
-    for one in sampled:
-        good = [answer for answer, well in zip(one.answers, one.good, strict=True) if well]
-        if one.scene.answer is None and good:
-            out.append(replace(one.scene, answer=min(good, key=len)))
-        elif one.scene.answer is not None:
-            out.append(one.scene)
-    return out
+    return [one.scene for one in sampled]
 
 
 def reinforced(sampled: Sequence[Sampled]) -> list[Scene]:
@@ -96,9 +84,9 @@ def novel(confidence: float, rate: float) -> int:
 
 
 def converged(sampled: Sequence[Sampled], least: int) -> set[str]:
-    """The lessons whose old reflex fired on none of `least` or more scenes that they were not yet trained on."""
+    """The lessons whose old reflex fired on none of `least` or more scenes, of those that ask for one lesson."""
     of: dict[str, list[Sampled]] = {}
     for one in sampled:
-        if one.scene.lesson is not None:
+        if one.scene.lesson is not None and one.scene.kind == "apply":
             of.setdefault(one.scene.lesson, []).append(one)
     return {lesson for lesson, mine in of.items() if len(mine) >= least and all(all(one.good) for one in mine)}

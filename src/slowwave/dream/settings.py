@@ -35,7 +35,7 @@ class DreamSettings:
     answers: int = 4  # sampled to each scene that may be chosen
     confidence: float = 0.9  # with which a lesson has converged: its old reflex is rarer than `reflex` on what is new
     reflex: float = 0.1  # share of novel scenes
-    chains: int = 0  # training scenes a lesson that ask for another lesson as well; where there are collisions
+    chains: int = 0  # training scenes a lesson that ask for another lesson as well
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:

@@ -37,29 +37,36 @@ _ABOUT = (
 
 def collide(
     scenes: Sequence[Scene], lessons: Sequence[Lesson], collider: Collider | None, settings: DreamSettings,
-    restart: float, rng: np.random.Generator,
+    rng: np.random.Generator,
 ) -> list[Scene]:  # fmt: skip
     """The scenes with a share of the training ones put into situations, and with chains of two lessons.
 
     As many as before but for the chains; a lesson's own exchange and what the exam asks stay as they are.
     """
-    if collider is None or not (settings.collided or settings.chains):
-        return list(scenes)
     taught = [lesson for lesson in lessons if lesson.question and lesson.kind == "answer"]
     out = list(scenes)
+    if collider is not None and settings.collided:
+        _situate(out, lessons, taught, collider, settings.collided, rng)
+    return out + _chains(out, taught, settings.chains, rng)
+
+
+def _situate(
+    scenes: list[Scene], lessons: Sequence[Lesson], taught: Sequence[Lesson], collider: Collider, share: float,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Puts a share of each lesson's scenes, and of the ordinary ones, into situations, where they stand."""
     for lesson in lessons:
         for kind in ("apply", "near_miss"):
             of = [
                 at for at, one in enumerate(scenes)
                 if one.lesson == lesson.id and one.kind == kind and one.split == "train" and one.family != "given"
             ]  # fmt: skip
-            chosen = rng.permutation(of)[: round(settings.collided * len(of))]
-            for at, collisions in zip(chosen, partners_of(collider, lesson, len(chosen), restart, rng), strict=True):
-                out[at] = situated(scenes[at], lesson, collisions, rng)
+            chosen = rng.permutation(of)[: round(share * len(of))]
+            for at, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng), strict=True):
+                scenes[at] = situated(scenes[at], lesson, collisions, rng)
     bank = [at for at, one in enumerate(scenes) if one.kind == "ordinary" and one.family == "bank"]
-    for at in rng.permutation(bank)[: round(settings.collided * len(bank))] if taught else ():
-        out[at] = after(taught[int(rng.integers(len(taught)))], scenes[at])
-    return out + _chains(out, taught, settings.chains, rng)
+    for at in rng.permutation(bank)[: round(share * len(bank))] if taught else ():
+        scenes[at] = after(taught[int(rng.integers(len(taught)))], scenes[at])
 
 
 def _chains(scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator) -> list[Scene]:
@@ -134,24 +141,6 @@ def chain(first: Scene, second: Scene) -> Scene | None:
         answer=f"{first.answer} {second.answer}", lineage=tuple(dict.fromkeys((*first.lineage, *second.lineage))),
         authority=least(first.authority, second.authority),
     )  # fmt: skip
-
-
-def alone(text: str) -> tuple[Message, ...]:
-    """A conversation of one message."""
-    return (user(text),)
-
-
-def partners_of(
-    collider: Collider, lesson: Lesson, count: int, restart: float, rng: np.random.Generator
-) -> list[list[Collision]]:
-    """`count` groups of two memories each to collide the lesson with, other ones as long as there are other ones."""
-    found: list[Collision] = []
-    while len(found) < 2 * count:
-        more = collider.partners(lesson, 8, restart, rng)
-        if not more:
-            break
-        found += more
-    return [found[2 * i : 2 * i + 2] for i in range(count)] if found else [[] for _ in range(count)]
 
 
 def _prefaced(text: str, asked: str, rng: np.random.Generator) -> str:

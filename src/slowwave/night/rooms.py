@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slowwave.config import Settings
-from slowwave.dream.collide import Collider, Memory
 from slowwave.dream.dreamer import Dreamer
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
@@ -24,16 +23,16 @@ from slowwave.exam.retention import Reference
 from slowwave.experience.linking import Linker
 from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
-from slowwave.memory.graph import Graph
 from slowwave.models.zoo import resolve
 from slowwave.night import waking
-from slowwave.night.rounds import Rounds
 from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
+    from slowwave.dream.collide import Memory
     from slowwave.dream.head import Agreement
     from slowwave.dream.judge import Judge
     from slowwave.learn.freezing import Disk
+    from slowwave.memory.graph import Graph
     from slowwave.models.embed import Embedder
     from slowwave.models.engine import Engine
 
@@ -182,6 +181,8 @@ class ModelRooms:
         seed: int, deadline: float, progress: Progress,
     ) -> list[Scene]:  # fmt: skip
         """The dreamer's scenes."""
+        from slowwave.dream.collide import Collider
+
         collider = Collider(memories, self.embedder, graph) if memories else None
         dreamer = Dreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge, collider)
         return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
@@ -193,6 +194,7 @@ class ModelRooms:
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
         from slowwave.night.decisions import curriculum
+        from slowwave.night.rounds import Rounds
 
         engine = self.engine
         started = engine.load_adapter(start) if start is not None else None

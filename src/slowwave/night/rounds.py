@@ -63,7 +63,7 @@ class Rounds:
         near = [near[i] for i in rng.permutation(len(near))]
         most = self.most or max(1, round(2 / 3 * max(map(len, pool.values()), default=1)))
         each = -(-most // self.dream.rounds)
-        dealt = 0
+        dealt, used = 0, set[str]()
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
@@ -71,7 +71,8 @@ class Rounds:
                 unseen = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * each]]
                 sampled = self._sampled(unseen, loud.temperature)
                 self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
-                self.converged |= converged(sampled, novel(self.dream.confidence, self.dream.reflex))
+                new = [one for one in sampled if one.scene.id not in used]
+                self.converged |= converged(new, novel(self.dream.confidence, self.dream.reflex))
                 if self.converged >= left.keys():
                     return
             for lesson, mine in left.items():
@@ -80,7 +81,7 @@ class Rounds:
                 elif lesson not in self.converged:
                     free = [one for one in sampled if one.scene.lesson == lesson]
                     picked += _cycled(self.choose(free, each, rng), each)
-            used = {one.scene.id for one in picked}
+            used |= {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]
             lessons = [decision(self.engine, one, weight=one.weight) for one in learned]

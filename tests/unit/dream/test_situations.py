@@ -37,34 +37,45 @@ def names(collisions: list[Collision]) -> set[str]:
     return {collision.memory.node.partition(":")[2] for collision in collisions}
 
 
+def met(collider: Collider, lesson: Lesson, seed: int, groups: int = 1) -> list[Collision]:
+    return [one for group in collider.groups(lesson, groups, np.random.default_rng(seed)) for one in group]
+
+
 def test_a_walk_finds_what_is_linked_and_says_by_which_way(lessons: dict[str, Lesson], embedder: Any) -> None:
     sister = lessons["sister"]
-    collider = Collider(MEMORIES, embedder, linked(sister, (0, 1), (1, 2)))
+    collider = Collider(MEMORIES, embedder, linked(sister, (0, 1), (1, 2)), restart=0.2)
     for seed in range(5):
-        found = collider.partners(sister, 2, 0.2, np.random.default_rng(seed))
-        assert names(found) == {"tea", "bins"}, "lute is not linked to anything"
-        paths = {one.memory.node: one.path for one in found}
+        walked = [one for one in met(collider, sister, seed, 4) if one.path]
+        assert names(walked) == {"tea", "bins"}, "lute is not linked to anything"
+        paths = {one.memory.node: one.path for one in walked}
         assert (
             paths["experience:bins"][0] == f"lesson:{sister.id}" and paths["experience:bins"][-1] == "experience:bins"
         )
         assert "experience:tea" in paths["experience:bins"]
 
 
+def test_a_narrow_walk_stays_near(lessons: dict[str, Lesson], embedder: Any) -> None:
+    graph = linked(lessons["sister"], (0, 1), (1, 2))
+    count = lambda restart: sum(  # noqa: E731
+        one.memory.node == "experience:bins" and one.path != ()
+        for seed in range(20)
+        for one in met(Collider(MEMORIES, embedder, graph, restart), lessons["sister"], seed)
+    )
+    assert count(0.98) < count(0.05)
+
+
 def test_no_memory_of_the_lesson_itself_is_a_partner(lessons: dict[str, Lesson], embedder: Any) -> None:
     """What it comes from, and what is about the same thing: neither is far."""
-    sister = lessons["sister"]
-    met: set[str] = set()
-    for seed in range(20):
-        met |= names(Collider(MEMORIES, embedder).partners(sister, 2, 0.2, np.random.default_rng(seed)))
-    assert met == {"tea", "bins", "far"}
+    found = names([one for seed in range(20) for one in met(Collider(MEMORIES, embedder), lessons["sister"], seed)])
+    assert found == {"tea", "bins", "far"}
 
 
 def test_a_lesson_without_links_meets_others_by_chance(lessons: dict[str, Lesson], embedder: Any) -> None:
-    found = Collider(MEMORIES, embedder, linked(lessons["sister"])).partners(
-        lessons["sister"], 3, 0.2, np.random.default_rng(0)
-    )
-    assert len(found) == 3 and all(one.path == () for one in found)
-    assert Collider([], embedder).partners(lessons["sister"], 3, 0.2, np.random.default_rng(0)) == []
+    found = met(Collider(MEMORIES, embedder, linked(lessons["sister"])), lessons["sister"], 0, 3)
+    assert len(found) == 6 and all(one.path == () for one in found)
+    for nothing in ([], [MEMORIES[2]]):  # no memory at all, and none that is far
+        groups = Collider(nothing, embedder).groups(lessons["sister"], 3, np.random.default_rng(0))
+        assert groups == [[], [], []]
 
 
 def test_what_just_went_on_stands_before_and_lowers_the_authority(lessons: dict[str, Lesson]) -> None:
@@ -150,8 +161,11 @@ def test_a_chain_asks_for_two_lessons_and_learns_both(dreamer: Callable[..., Any
 def test_without_memories_nothing_is_collided(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
     plain = dreamer().dream(list(lessons.values()), seed=1)
     assert dreamer(collided=0.5).dream(list(lessons.values()), seed=1) == plain
-    settings = DreamSettings()
-    assert situations.collide(plain, [], Collider(MEMORIES, dreamer().embedder), settings, 0.1, None) == plain  # type: ignore[arg-type]
+    asked = list(lessons.values())
+    collider, draw = Collider(MEMORIES, dreamer().embedder), np.random.default_rng(0)
+    assert situations.collide(plain, asked, collider, DreamSettings(), draw) == plain
+    chained = dreamer(chains=2).dream(asked, seed=1)
+    assert sum(one.kind == "chain" for one in chained) == 4, "two lessons need no memories"
 
 
 def test_authority_of_a_chain_is_the_least(lessons: dict[str, Lesson]) -> None:

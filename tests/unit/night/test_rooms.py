@@ -1,5 +1,7 @@
 """What the room of training keeps on disk."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -46,3 +48,10 @@ def test_contexts_are_kept_by_base_and_precision_and_deleted_when_no_longer_wish
     assert other.base != disk.base and other.folder != disk.folder
     disk.folder.mkdir(parents=True)
     assert trained("learn.context=frozen") is None and not disk.folder.exists()
+
+
+def test_a_night_that_trains_nothing_loads_no_model_library():
+    """Every command that looks at nights imports the rooms."""
+    code = "import sys, slowwave.night.sleep; print([m for m in ('transformers', 'peft') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

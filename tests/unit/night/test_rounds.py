@@ -87,6 +87,12 @@ def test_a_converged_lesson_gets_no_more_and_the_last_ends_the_night() -> None:
     assert len(course) == 1 and made.converged == {ILSE.id, TEA.id}
 
 
+def test_what_was_trained_on_says_nothing_about_convergence() -> None:
+    """With no unseen scene left the old ones are asked again, to be chosen from; they prove nothing."""
+    made, course = planned(Engine(Ilse=1.0, Tea=1.0), most=36)
+    assert made.converged == set() and len(course) == 3
+
+
 def test_few_scenes_cannot_say_that_a_lesson_has_converged() -> None:
     made, course = planned(Engine(Ilse=1.0, Tea=1.0), most=3)
     assert made.converged == set() and len(course) == 3, "two scenes where four are needed"
