@@ -16,9 +16,9 @@ from _quality import Item
 
 from slowwave.dream import filters, forms, situations
 from slowwave.dream.answered import answered
-from slowwave.dream.collide import BROAD, Collider
+from slowwave.dream.collide import Collider
 from slowwave.dream.dreamer import Dreamer
-from slowwave.dream.loop import Sampled, cloned, edge, reinforced
+from slowwave.dream.loop import Sampled, cloned, edge, reinforced, wanted
 from slowwave.dream.make import user
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
@@ -31,7 +31,6 @@ from slowwave.records import Lesson, Scene
 COLLIDED = 0.5  # share of the scenes of an arm that collides
 KEPT = 0.67  # share of the scenes that the judge keeps
 ROUNDS = 3
-NARROW = 0.5  # the chance of a walk to begin again, at the end of a schedule
 
 
 def by_chance(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> list[Sampled]:
@@ -47,6 +46,7 @@ class Arm:
     graph: Callable[[Graph, int], Graph | None] | None = (
         None  # None: no collisions; of a graph and a seed, None: by chance
     )
+    beside: bool = False  # collided scenes beside the wordings, as many again, not in their place
     judged: bool = False
     rounds: int = 1
     choose: Choose = by_chance
@@ -61,11 +61,13 @@ ARMS = {
     "seven forms": Arm("forms"),
     "paraphrase": Arm(),
     "uniform": Arm(graph=lambda graph, seed: None),
+    "beside": Arm(graph=lambda graph, seed: None, beside=True),
     "walk": Arm(graph=_AS_IT_IS),
     "judge": _JUDGED,
     "rounds": replace(_JUDGED, rounds=ROUNDS),
     "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
     "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
+    "wanted": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=wanted),
     "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
     "links shuffled": Arm(graph=_memories.shuffled),
     "duplicates": Arm(graph=lambda graph, seed: _memories.doubled(graph, 30)),
@@ -78,15 +80,15 @@ class _Forms(Wordings):
 
     def candidates(self, *args: Any) -> dict[str, list[tuple[str, str]]]:
         found = super().candidates(*args)
-        wanted = {"given", *forms.FORMS}
-        return {id: [one for one in mine if one[0] in wanted] for id, mine in found.items()}
+        families = {"given", *forms.FORMS}
+        return {id: [one for one in mine if one[0] in families] for id, mine in found.items()}
 
 
 def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str, list[Scene]]:
     """The scenes of a seed by source: twice as many as an arm of sixteen takes."""
     lessons = [item.lesson for item in items if item.lesson]
     least = _night.dream_settings(args)
-    settings = least if args.smoke else replace(least, composed=130)
+    settings = least if args.smoke else replace(least, composed=args.composed)
     dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
     every = dreamer.dream(lessons, seed=seed)
     settings = least if args.smoke else replace(least, apply=90, composed=0, samples=12, similarity=0.4)
@@ -123,9 +125,8 @@ def scenes_of(
         every = [one for one in every if not one.taught] + dreamt[arm.source]
     if arm.graph is not None:
         graph = arm.graph(_memories.graph(items, embedder), seed)
-        restart = BROAD if arm.steady else (BROAD + NARROW) / 2
-        collider = Collider(_memories.memories(items), embedder, graph, restart)
-        every = _collided(every, lessons, collider, seed)
+        collider = Collider(_memories.memories(items), embedder, graph)
+        every = _collided(every, lessons, collider, seed, arm.beside)
         settings = _night.dream_settings(args)
         with engine.using(None):
             every = answered(engine, every, settings, lambda *_: None)
@@ -135,13 +136,16 @@ def scenes_of(
     return every
 
 
-def _collided(scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, seed: int) -> list[Scene]:
+def _collided(
+    scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, seed: int, beside: bool
+) -> list[Scene]:
     """With a share of them in situations. What the base answers in a situation it is asked again."""
     rng = np.random.default_rng([seed, 11])
     settings = DreamSettings(collided=COLLIDED, chains=4)
     after = situations.collide(scenes, lessons, collider, settings, rng)
     before = {one.id for one in scenes}
-    return [one if one.id in before or one.taught else replace(one, answer=None) for one in after]
+    moved = [one if one.id in before or one.taught else replace(one, answer=None) for one in after]
+    return scenes + [one for one in moved if one.id not in before] if beside else moved
 
 
 def bought(engine: Any, scenes: Sequence[Scene], tokens: int) -> int:

@@ -6,12 +6,13 @@ tuning, `exam` for the table.
 
     python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
 
-An arm may have a size, "walk x4": so many sixteenths of the tokens.
+An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4".
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import _arms
 import _dream_arms as arms_
 import _dream_rows
 import _night
@@ -30,7 +32,8 @@ import night_quality
 from _table import finish
 
 from slowwave.dream.settings import DreamSettings
-from slowwave.learn.settings import preset
+from slowwave.errors import SettingsError
+from slowwave.learn.settings import LearnSettings
 from slowwave.learn.train import train
 from slowwave.night.decisions import curriculum
 from slowwave.night.rounds import Rounds
@@ -58,12 +61,12 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     if name == "base":
         return {"arm": name, "seed": seed, **asdict(_quality.measure(engine, items, panel, reference))}
     dreamt = {source: [from_dict(Scene, one) for one in mine] for source, mine in json.loads(kept.read_text()).items()}
-    arm, size = sized(name)
+    arm, size, learn = sized(name)
     began = time.monotonic()
     scenes = arms_.scenes_of(args, engine, items, arm, dreamt, seed)
     seconds = time.monotonic() - began
     most = arms_.bought(engine, scenes, args.tokens * size // WHOLE)
-    learn = replace(preset("adapter"), drift_bound=100.0, min_steps=1)
+    learn = replace(learn, drift_bound=100.0, min_steps=1)
     if engine.device.type == "cuda":
         learn = replace(learn, micro_tokens=4096)
     if args.smoke:
@@ -94,14 +97,18 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     return {"arm": name, "seed": seed, **facts, **found}
 
 
-def sized(name: str) -> tuple[arms_.Arm, int]:
-    """An arm and its sixteenths of the tokens: "walk x4".
+def sized(name: str) -> tuple[arms_.Arm, int, LearnSettings]:
+    """An arm, its sixteenths of the tokens, and how it learns: "walk x4 kl_weight=4".
 
     Raises:
         KeyError: there is no such arm.
+        ValueError, SettingsError: its size or a setting is none.
     """
-    head, _, size = name.partition(" x")
-    return arms_.ARMS[head], int(size or WHOLE)
+    words = name.split()
+    changes = [word for word in words if "=" in word]
+    sizes = [word for word in words if re.fullmatch(r"x\d+", word)]
+    head = " ".join(word for word in words if word not in (*changes, *sizes))
+    return arms_.ARMS[head], int(sizes[0][1:]) if sizes else WHOLE, _arms.settings(" ".join(["adapter", *changes]))
 
 
 def main() -> None:
@@ -112,6 +119,7 @@ def main() -> None:
     parser.add_argument(
         "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"
     )
+    parser.add_argument("--composed", type=int, default=130, help="wordings a lesson that are composed, to choose from")
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()
@@ -122,7 +130,7 @@ def main() -> None:
         try:
             if arm != "base":
                 sized(arm)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, SettingsError):
             parser.error(f"There is no arm {arm!r}; there are {', '.join(arms_.ARMS)}.")
     if args.from_log:
         results = [json.loads(line) for line in args.from_log.read_text().splitlines()]

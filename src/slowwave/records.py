@@ -120,6 +120,7 @@ class Scene:
     check: Check = Check()
     authority: Authority = "dream"  # the minimum over its lineage
     lineage: tuple[str, ...] = ()  # experience ids
+    walk: tuple[str, ...] = ()  # nodes of the memory graph by which it came to the memory it was collided with
     ended: bool = True  # False where `answer` was cut at its length, so that no end is learned from it
 
     @property

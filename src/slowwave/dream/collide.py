@@ -1,7 +1,8 @@
 """Which memories a lesson is collided with: those that a walk over the memory graph comes to, far from the lesson.
 
 The graph is read as a latent space and a random walk with restart as sampling from it (`memory.graph`). How far a walk
-goes before it starts again is its breadth.
+goes before it starts again is its breadth; walks of all breadths are made, and the way of each is kept, so that a
+night's rounds can begin with the broad ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from slowwave.memory.graph import Graph
 
 STEPS = 60  # of a walk
-BROAD = 0.05  # a walk's chance to begin again at each step: the lower, the further it comes
+BROAD, NARROW = 0.05, 0.5  # a walk's chance to begin again at each step: the lower, the further it comes
 FAR = 0.6  # cosine to the lesson above which a memory is about the same thing
 
 
@@ -45,15 +46,9 @@ class Collision:
 class Collider:
     """Finds partners for lessons among memories."""
 
-    def __init__(
-        self, memories: Sequence[Memory], embedder: Embeds, graph: Graph | None = None, restart: float = BROAD
-    ) -> None:
-        """Without a graph every memory is as likely.
-
-        Args:
-            restart: the chance of each step to begin again at the lesson.
-        """
-        self.memories, self.embedder, self.graph, self.restart = list(memories), embedder, graph, restart
+    def __init__(self, memories: Sequence[Memory], embedder: Embeds, graph: Graph | None = None) -> None:
+        """Without a graph every memory is as likely."""
+        self.memories, self.embedder, self.graph = list(memories), embedder, graph
         self._at = {memory.node: at for at, memory in enumerate(self.memories)}
         texts = [memory.question for memory in self.memories]
         self._vectors_M_D = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
@@ -95,7 +90,8 @@ class Collider:
         out: dict[int, tuple[str, ...]] = {}
         path: list[str] = []
         first = graph.place[start]
-        for place in graph.walk(first, STEPS, rng, self.restart):
+        restart = float(np.exp(rng.uniform(np.log(BROAD), np.log(NARROW))))
+        for place in graph.walk(first, STEPS, rng, restart):
             path = [start] if place == first else [*path, graph.nodes[place].id]
             at = self._at.get(path[-1])
             if at is not None and at in free:

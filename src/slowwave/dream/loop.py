@@ -15,7 +15,6 @@ import numpy as np
 from slowwave.records import Scene
 
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
-LEAST = 0.1  # the last round's share of the first's learning rate: 1e-4 to 1e-5
 
 
 @dataclass(frozen=True)
@@ -23,25 +22,36 @@ class Noise:
     """How noisy a round is. One number couples all: broad first, nuances last."""
 
     temperature: float  # of the answers that are sampled
-    rate: float  # share of the night's learning rate
+    anneal: bool  # one fall of the learning rate over all rounds, in place of one in each
     near: float  # share of the night's near misses that fall to this round
+
+
+def broad_first(scenes: Sequence[Scene]) -> list[Scene]:
+    """The same scenes, in the places of those that were collided the ones of long walks first."""
+    places = [at for at, one in enumerate(scenes) if one.walk]
+    walked = sorted((scenes[at] for at in places), key=lambda one: -len(one.walk))
+    out = list(scenes)
+    for at, one in zip(places, walked, strict=True):
+        out[at] = one
+    return out
 
 
 def noise(number: int, rounds: int, *, steady: bool = False) -> Noise:
     """The noise of round `number` of `rounds`, from 0; `steady`: the same in each, as a schedule is compared with."""
     if rounds < 2 or steady:
-        return Noise(HOT, 1.0, 1 / rounds)
+        return Noise(HOT, False, 1 / rounds)
     at = number / (rounds - 1)
-    return Noise(HOT + (COOL - HOT) * at, LEAST**at, 2 * (number + 1) / (rounds * (rounds + 1)))
+    return Noise(HOT + (COOL - HOT) * at, True, 2 * (number + 1) / (rounds * (rounds + 1)))
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A scene, answers that the model as it is gave to it, and which of them were good."""
+    """A scene, answers that the model as it is gave to it, which of them were good, and which came to their end."""
 
     scene: Scene
     answers: tuple[str, ...]
     good: tuple[bool, ...]
+    whole: tuple[bool, ...]
 
     @property
     def share(self) -> float:
@@ -58,9 +68,20 @@ def edge(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> li
 
 
 def cloned(sampled: Sequence[Sampled]) -> list[Scene]:
-    """Behavioural cloning of the wanted answer: the user's, or the base's that was filtered when the scene was dreamt
-    (`distil.fill`). The sampled answers only tell which scenes are worth it.
-    """
+    """Filtered behavioural cloning: of the answers that the judge found good the shortest is learned, in the model's
+    own words; where there is none, the wanted one."""
+    out = []
+    for one in sampled:
+        good = [
+            said for said, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and said
+        ]
+        out.append(replace(one.scene, answer=min(good, key=len)) if good else one.scene)
+    return out
+
+
+def wanted(sampled: Sequence[Sampled]) -> list[Scene]:
+    """The wanted answer is learned, the user's or what was filtered when the scene was dreamt; the sampled ones only
+    tell which scenes are worth it."""
     return [one.scene for one in sampled]
 
 

@@ -117,7 +117,7 @@ def situated(
         scene, id=new_id(scene.id, way, *(m.node for m in memories), text), family=f"{scene.family}:{way}",
         messages=(*before, user(text)),
         lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
-        authority=least(scene.authority, *(m.authority for m in memories)),
+        authority=least(scene.authority, *(m.authority for m in memories)), walk=used[0].path if used else (),
     )  # fmt: skip
 
 

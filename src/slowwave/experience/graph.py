@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from slowwave.experience.database import Database
-from slowwave.experience.tables import experiences, lessons, links, nodes
+from slowwave.experience.tables import experiences, lessons, links, nodes, statistics
 from slowwave.memory.graph import KINDS, Graph, Links
 from slowwave.records import Link, Node
 
 BATCH = 500  # of the ids in one statement: SQLite takes some thousand parameters
+GAIN = 0.2  # of what a link lacks to full weight, when a good scene was walked to over it
+DECAY = 0.02  # of every link's weight, in a night with walks
+LEAST = 0.05  # weight below which no link decays: what is seldom walked must still be found
 
 
 class Held(NamedTuple):
@@ -67,6 +70,36 @@ class GraphStore:
             for start in range(0, len(ids), BATCH):
                 connection.execute(delete(nodes).where(nodes.c.id.in_(ids[start : start + BATCH])))
             unmentioned(connection)
+
+    def walked(self, persona: str, pairs: Iterable[tuple[str, str]], night: int) -> None:
+        """Strengthens the links between pairs of nodes, whichever way they point, after all of the persona's decayed.
+
+        Once for a night: what was written down already is not done again. Raises StoreError.
+        """
+        name = f"walked/{persona}"
+        with self._database.write() as connection:
+            before = connection.execute(select(statistics.c.body).where(statistics.c.name == name)).scalar()
+            if before is not None and before["night"] >= night:
+                return
+            own = select(nodes.c.number).where(nodes.c.persona == persona)
+            connection.execute(
+                update(links)
+                .where(links.c.source.in_(own), links.c.weight * (1 - DECAY) >= LEAST)
+                .values(weight=links.c.weight * (1 - DECAY))
+            )
+            pairs = {tuple(sorted(pair)) for pair in pairs}
+            number = _numbers(connection, {id for pair in pairs for id in pair})
+            ends = [(number[one], number[other]) for one, other in pairs if one in number and other in number]
+            if ends:
+                query = (
+                    update(links)
+                    .where(links.c.source == bindparam("one"), links.c.target == bindparam("other"))
+                    .values(weight=links.c.weight + GAIN * (1 - links.c.weight))
+                )
+                both = [*ends, *((other, one) for one, other in ends)]
+                connection.execute(query, [{"one": one, "other": other} for one, other in both])
+            connection.execute(delete(statistics).where(statistics.c.name == name))
+            connection.execute(insert(statistics).values(name=name, body={"night": night}))
 
     def held(self, persona: str, after: int = 0) -> list[Held]:
         """The nodes with a number above `after`, in the order in which they came."""
@@ -199,6 +232,6 @@ def _numbers(connection: Connection, ids: set[str]) -> dict[str, int]:
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    add = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if rows:
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(add(table).on_conflict_do_nothing(), rows)

@@ -56,7 +56,7 @@ class Round:
     lessons: Sequence[Decision]
     steps: int
     anchors: Sequence[Decision] | None = None  # which of the night's; None: all
-    rate: float = 1.0  # share of the learning rate
+    anneal: bool = False  # the learning rate falls on from where the last round left it; else it begins anew
     later: int = 0  # steps that are likely to come after it
 
 
@@ -173,8 +173,9 @@ def _loop(
                 if several.agreed(time.monotonic() > deadline, device):
                     result.stopped = "out of time"
                     return
+                course = (result.steps, of) if one.anneal else (step, one.steps)
                 for group in optimizer.param_groups:
-                    group["lr"] = settings.lr * one.rate * rate(step, one.steps, settings.warmup)
+                    group["lr"] = settings.lr * rate(*course, settings.warmup)
                 metrics = several.added(trainable, backward(model, next(terms), most, device, pack, run, split=True))
                 norm = released.norm() if released else several.clipped(trainable, settings.clip)
                 if math.isfinite(norm) and math.isfinite(metrics["loss"]):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from slowwave.dream.filters import Embeds
-from slowwave.dream.loop import Sampled, cloned, converged, edge, noise, novel
+from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import has_rule, passes
 from slowwave.learn.settings import LearnSettings
@@ -77,7 +77,7 @@ class Rounds:
                     return
             for lesson, mine in left.items():
                 if not number:
-                    picked += _cycled([Sampled(one, (), ()) for one in mine], each)
+                    picked += _cycled([Sampled(one, (), (), ()) for one in mine], each)
                 elif lesson not in self.converged:
                     free = [one for one in sampled if one.scene.lesson == lesson]
                     picked += _cycled(self.choose(free, each, rng), each)
@@ -94,15 +94,18 @@ class Rounds:
                 -(-self.settings.min_steps // self.dream.rounds),
                 round(self.settings.epochs * len(lessons) / self.settings.lesson_batch),
             )
-            yield Round(lessons, steps, share, loud.rate, steps * (self.dream.rounds - number - 1))
+            yield Round(lessons, steps, share, loud.anneal, steps * (self.dream.rounds - number - 1))
 
     def _pool(self, rng: np.random.Generator) -> dict[str, list[Scene]]:
-        """Training scenes in which lessons apply, by lesson, in an order drawn by chance, its own exchange first."""
+        """Training scenes in which lessons apply, by lesson, in an order drawn by chance, its own exchange first; with
+        a schedule, of those that were collided the broad ones before the narrow ones."""
         pool: dict[str, list[Scene]] = {}
         for at in rng.permutation(len(self.scenes)):
             one = self.scenes[at]
             if one.taught and one.split == "train" and one.lesson is not None and one.answer:
                 pool.setdefault(one.lesson, []).append(one)
+        if not self.steady:
+            pool = {lesson: broad_first(mine) for lesson, mine in pool.items()}
         return {lesson: sorted(mine, key=lambda one: one.family != "given") for lesson, mine in pool.items()}
 
     def _sampled(self, scenes: Sequence[Scene], temperature: float) -> list[Sampled]:
@@ -110,11 +113,13 @@ class Rounds:
             [one.messages for one in scenes], max_new_tokens=self.dream.tokens, n=self.dream.answers,
             temperature=temperature, seed=self.seed, batch=self.engine.rows,
         )  # fmt: skip
-        texts = [tuple(reply.text for reply in row) for row in rows]
         return [
-            Sampled(one, said, tuple(self._good(one, text) for text in said))
-            for one, said in zip(scenes, texts, strict=True)
-        ]
+            Sampled(
+                one, tuple(reply.text for reply in row), tuple(self._good(one, reply.text) for reply in row),
+                tuple(reply.finish == "stop" for reply in row),
+            )
+            for one, row in zip(scenes, rows, strict=True)
+        ]  # fmt: skip
 
     def _good(self, scene: Scene, text: str) -> bool:
         """Whether an answer is what the lesson wants: by its rule, else by what it means."""

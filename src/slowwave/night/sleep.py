@@ -38,6 +38,7 @@ from slowwave.night.memories import memories
 from slowwave.night.page import page
 from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
 from slowwave.night.taste import labels_of
+from slowwave.night.walked import strengthen
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
@@ -286,6 +287,9 @@ class Sleep:
                     raise
                 self._write_verdict(night, gate.because("errored", f"{error.message} {error.hint}"))
             history.settle(self.home, self.store, night, self.settings.night.attempts)
+            if night.has(files.SCENES):
+                scenes = [from_dict(Scene, row) for row in night.read(files.SCENES)]
+                strengthen(self.store, self.persona, night.number, scenes)
             night.ledger.write("settle", started, [])
         started = now()
         self._left_the_prompt(night)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowwave.dream.loop import Sampled, cloned, converged, edge, noise, novel, reinforced
+from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel, reinforced, wanted
 from slowwave.dream.make import scene
 from slowwave.dream.sense import sensible
 from slowwave.records import Lesson
@@ -17,16 +17,17 @@ from slowwave.records import Lesson
 
 def sampled(lesson: Lesson, text: str, *good: bool, answer: str | None = "Ilse.") -> Sampled:
     said = tuple(f"{text} {i}" for i in range(len(good)))
-    return Sampled(scene(lesson, "apply", text, answer, "composed"), said, good)
+    return Sampled(scene(lesson, "apply", text, answer, "composed"), said, good, (True,) * len(good))
 
 
 def test_all_that_is_noisy_falls_together() -> None:
     course = [noise(number, 4) for number in range(4)]
-    assert [one.rate for one in course] == pytest.approx([1, 10 ** (-1 / 3), 10 ** (-2 / 3), 0.1])
+    assert all(one.anneal for one in course)
     for one, after in pairwise(course):
         assert one.temperature > after.temperature and one.near < after.near
     assert sum(one.near for one in course) == pytest.approx(1)
-    assert len({noise(number, 4, steady=True) for number in range(4)}) == 1
+    steady = {noise(number, 4, steady=True) for number in range(4)}
+    assert len(steady) == 1 and not steady.pop().anneal
     assert noise(0, 1).near == 1
 
 
@@ -39,9 +40,19 @@ def test_the_edge_comes_first_and_the_mastered_last(lessons: dict[str, Lesson]) 
     assert len(edge(some, 2, np.random.default_rng(0))) == 2
 
 
-def test_the_wanted_answer_is_cloned_however_it_was_sampled(lessons: dict[str, Lesson]) -> None:
-    some = [sampled(lessons["sister"], "given", True, False), sampled(lessons["sister"], "never", False)]
-    assert cloned(some) == [one.scene for one in some]
+def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str, Lesson]) -> None:
+    one = sampled(lessons["sister"], "asked", True, True, True, False)
+    one = replace(one, answers=("It is Ilse, yes.", "She is Ilse.", "Ilse", "No."), whole=(True, True, False, True))
+    never = sampled(lessons["sister"], "never", False)
+    assert [scene.answer for scene in cloned([one, never])] == ["She is Ilse.", "Ilse."]
+    assert [scene.messages for scene in cloned([one, never])] == [one.scene.messages, never.scene.messages]
+    assert wanted([one, never]) == [one.scene, never.scene]
+
+
+def test_far_walks_come_first_where_collided_scenes_stand(lessons: dict[str, Lesson]) -> None:
+    plain = [scene(lessons["sister"], "apply", text, "Ilse.", "composed") for text in "abcde"]
+    some = [plain[0], replace(plain[1], walk=("x", "y")), plain[2], replace(plain[3], walk=("x", "y", "z", "w"))]
+    assert [one.messages[0]["content"] for one in broad_first(some)] == ["a", "d", "c", "b"]
 
 
 def test_reinforce_learns_the_better_and_unlearns_the_worse(lessons: dict[str, Lesson]) -> None:

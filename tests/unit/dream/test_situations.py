@@ -43,7 +43,7 @@ def met(collider: Collider, lesson: Lesson, seed: int, groups: int = 1) -> list[
 
 def test_a_walk_finds_what_is_linked_and_says_by_which_way(lessons: dict[str, Lesson], embedder: Any) -> None:
     sister = lessons["sister"]
-    collider = Collider(MEMORIES, embedder, linked(sister, (0, 1), (1, 2)), restart=0.2)
+    collider = Collider(MEMORIES, embedder, linked(sister, (0, 1), (1, 2)))
     for seed in range(5):
         walked = [one for one in met(collider, sister, seed, 4) if one.path]
         assert names(walked) == {"tea", "bins"}, "lute is not linked to anything"
@@ -54,14 +54,19 @@ def test_a_walk_finds_what_is_linked_and_says_by_which_way(lessons: dict[str, Le
         assert "experience:tea" in paths["experience:bins"]
 
 
-def test_a_narrow_walk_stays_near(lessons: dict[str, Lesson], embedder: Any) -> None:
-    graph = linked(lessons["sister"], (0, 1), (1, 2))
-    count = lambda restart: sum(  # noqa: E731
-        one.memory.node == "experience:bins" and one.path != ()
-        for seed in range(20)
-        for one in met(Collider(MEMORIES, embedder, graph, restart), lessons["sister"], seed)
-    )
-    assert count(0.98) < count(0.05)
+def test_walks_are_of_all_breadths(lessons: dict[str, Lesson], embedder: Any) -> None:
+    """Among many memories in a row, some are met near the lesson and some far off."""
+    row = [Memory(f"experience:{i}", f"Question {i} of another kind?", "Yes.", (f"e{i}",)) for i in range(30)]
+    ids = [f"lesson:{lessons['sister'].id}", *(memory.node for memory in row)]
+    nodes = tuple(Node(id, "default", "experience", id, float(i)) for i, id in enumerate(ids))
+    links = Links.of([(i, i + 1, "similar", 1.0) for i in range(30)])
+    collider = Collider(row, embedder, Graph(nodes, np.zeros((31, 0), np.float32), links))
+    lengths = [len(one.path) for seed in range(40) for one in met(collider, lessons["sister"], seed, 2) if one.path]
+    assert min(lengths) == 2 and max(lengths) > 6
+    scenes = [situations.situated(scene(lessons["sister"], "apply", "Q?", "A.", "composed"), lessons["sister"], [one],
+                       np.random.default_rng(0), "turns") for one in met(collider, lessons["sister"], 1)]  # fmt: skip
+    assert all(len(one.walk) >= 2 and one.walk[0] == ids[0] for one in scenes if one.walk)
+    assert any(one.walk for one in scenes)
 
 
 def test_no_memory_of_the_lesson_itself_is_a_partner(lessons: dict[str, Lesson], embedder: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from slowwave.errors import NotFound
+from slowwave.experience.graph import DECAY, GAIN, LEAST
 from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.memory.graph import Graph
@@ -179,3 +180,32 @@ def test_graphml_is_read_by_others(filled: Store, tmp_path: Path) -> None:
     edges = {(a, data["link"], b) for a, b, data in read.edges(data=True)}
     assert edges == links(filled)
     assert all(0 < data["weight"] <= 1 for *_, data in read.edges(data=True))
+
+
+def weights(store: Store) -> dict[tuple[str, str], float]:
+    graph = store.graph.load("default")
+    rows = zip(graph.links.source_L, graph.links.target_L, graph.links.weight_L, strict=True)
+    return {(graph.nodes[a].id, graph.nodes[b].id): float(weight) for a, b, weight in rows}
+
+
+def test_links_that_were_walked_grow_stronger_and_the_others_fade(filled: Store) -> None:
+    before = weights(filled)
+    follows = ("experience:e2", "experience:e1")
+    pair = ("lesson:tram", next(other for one, other in before if one == "lesson:tram" and other != "experience:e1"))
+    filled.graph.walked("default", [pair, pair[::-1], ("lesson:tram", "nowhere")], night=1)
+    after = weights(filled)
+    faded = before[pair] * (1 - DECAY)
+    assert after[pair] == pytest.approx(faded + GAIN * (1 - faded)), "whichever way it was walked, once"
+    assert after[follows] == pytest.approx(before[follows] * (1 - DECAY))
+    filled.graph.walked("default", [pair], night=1)
+    assert weights(filled) == after, "once a night"
+    for night in range(2, 300):
+        filled.graph.walked("default", [], night=night)
+    assert all(LEAST <= weight < 1.05 * LEAST for weight in weights(filled).values()), "seldom walked, still there"
+
+
+def test_walks_of_one_persona_leave_the_links_of_another(filled: Store) -> None:
+    before = weights(filled)
+    filled.add_persona("other")
+    filled.graph.walked("other", [], night=1)
+    assert weights(filled) == before

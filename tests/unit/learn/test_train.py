@@ -307,7 +307,7 @@ def test_a_round_is_asked_for_when_the_one_before_is_over(model):
         yield room.Round(LESSONS, 6, later=2)
         assert not model.training
         heard.append(unlearned(model))
-        yield room.Round(LESSONS[:4], 2, ANCHORS[:2], rate=0.1)
+        yield room.Round(LESSONS[:4], 2, ANCHORS[:2], anneal=True)
         heard.append(unlearned(model))
 
     told = []
@@ -316,7 +316,7 @@ def test_a_round_is_asked_for_when_the_one_before_is_over(model):
     assert heard[0] == before > heard[1] > 0
     assert told == [*((step, 8) for step in range(1, 7)), (7, 8), (8, 8)]
     assert [one["step"] for one in night.metrics] == list(range(8))
-    assert night.metrics[6]["lr"] == pytest.approx(0.1 * 0.01)
+    assert night.metrics[6]["lr"] == pytest.approx(0.01 * plan.rate(6, 8, settings().warmup)), "not from the peak again"
     night.weights.release()
 
 
