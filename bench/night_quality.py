@@ -194,6 +194,10 @@ def _take_gpu(gpus: list[str], turn: Any) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus[turn.value % len(gpus)]
 
 
+def _dreamt(work: Path, seed: int) -> bool:
+    return (work / f"scenes-{seed}.json").exists()
+
+
 def _tell(result: dict[str, Any], args: Any) -> None:
     short = {
         k: round(float(np.mean(v)), 3)
@@ -274,7 +278,7 @@ def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, An
         early = [("dream", seed) for seed in seeds] if needs_scenes else []
         early += [(arm, seed) for arm in filter(_arms.is_five, arms) for seed in seeds]
         early += [(arm, 0) for arm in once if arm in arms]
-        late = [(arm, seed) for seed in seeds for arm in arms if arm not in once and not _arms.is_five(arm)]
+        late = [(arm, seed) for arm in arms if arm not in once and not _arms.is_five(arm) for seed in seeds]
         spawn = get_context("spawn")
         turn = spawn.Value("i", 0)
         with ProcessPoolExecutor(
@@ -282,7 +286,10 @@ def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, An
         ) as pool:
             pending = {pool.submit(job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:
-                ready = [one for one in late if one[0] == "clock" or (work / f"scenes-{one[1]}.json").exists()]
+                dreaming = any(
+                    arm == "dream" for arm, _ in pending.values()
+                )  # in order, so that the longest can be first
+                ready = [] if dreaming else [one for one in late if one[0] == "clock" or _dreamt(work, one[1])]
                 for one in ready:
                     late.remove(one)
                     pending[pool.submit(job, args, *one, work)] = one

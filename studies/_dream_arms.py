@@ -26,9 +26,9 @@ from slowwave.dream.wordings import Wordings
 from slowwave.memory.graph import Graph
 from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.night.rounds import Choose, Learn
-from slowwave.records import Lesson, Scene
+from slowwave.records import Scene
 
-COLLIDED = 0.5  # share of the scenes of an arm that collides
+COLLIDED = 1.0  # of an arm that collides every scene is there alone and in a situation, to draw from
 KEPT = 0.67  # share of the scenes that the judge keeps
 ROUNDS = 3
 
@@ -46,7 +46,6 @@ class Arm:
     graph: Callable[[Graph, int], Graph | None] | None = (
         None  # None: no collisions; of a graph and a seed, None: by chance
     )
-    beside: bool = False  # collided scenes beside the wordings, as many again, not in their place
     judged: bool = False
     rounds: int = 1
     choose: Choose = by_chance
@@ -61,7 +60,6 @@ ARMS = {
     "seven forms": Arm("forms"),
     "paraphrase": Arm(),
     "uniform": Arm(graph=lambda graph, seed: None),
-    "beside": Arm(graph=lambda graph, seed: None, beside=True),
     "walk": Arm(graph=_AS_IT_IS),
     "judge": _JUDGED,
     "rounds": replace(_JUDGED, rounds=ROUNDS),
@@ -87,7 +85,7 @@ class _Forms(Wordings):
 def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str, list[Scene]]:
     """The scenes of a seed by source: twice as many as an arm of sixteen takes."""
     lessons = [item.lesson for item in items if item.lesson]
-    least = _night.dream_settings(args)
+    least = settings_of(args)
     settings = least if args.smoke else replace(least, composed=args.composed)
     dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
     every = dreamer.dream(lessons, seed=seed)
@@ -114,10 +112,19 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str
     return {"paraphrase": every, "forms": mine, "exchange": exchange}
 
 
+def settings_of(args: Any) -> DreamSettings:
+    """The dreamer's; anchors are as many and as long for every arm."""
+    least = _night.dream_settings(args)
+    if args.smoke:
+        return least
+    more = {"composed_near": args.near, "ordinary": args.ordinary}
+    return replace(least, **more, near_tokens=args.anchor_tokens, answer_tokens=args.anchor_tokens)
+
+
 def scenes_of(
-    args: Any, engine: Any, items: Sequence[Item], arm: Arm, dreamt: dict[str, list[Scene]], seed: int
-) -> list[Scene]:
-    """The training scenes that the arm may choose from."""
+    args: Any, engine: Any, items: Sequence[Item], arm: Arm, dreamt: dict[str, list[Scene]], seed: int, tokens: int
+) -> tuple[list[Scene], int]:
+    """The training scenes that the arm may choose from, and how many a lesson its tokens buy."""
     lessons = [item.lesson for item in items if item.lesson]
     embedder = _night._embedder(args.embedder)
     every = [one for one in dreamt["paraphrase"] if one.split == "train"]
@@ -126,26 +133,17 @@ def scenes_of(
     if arm.graph is not None:
         graph = arm.graph(_memories.graph(items, embedder), seed)
         collider = Collider(_memories.memories(items), embedder, graph)
-        every = _collided(every, lessons, collider, seed, arm.beside)
-        settings = _night.dream_settings(args)
+        settings = DreamSettings(collided=COLLIDED, chains=4)
+        every = situations.collide(every, lessons, collider, settings, np.random.default_rng([seed, 11]))
         with engine.using(None):
-            every = answered(engine, every, settings, lambda *_: None)
+            every = answered(engine, every, settings_of(args), lambda *_: None)
+    most = bought(engine, every, tokens)
     if arm.judged:
+        choice = 1 if arm.rounds == 1 else 1.5  # rounds leave some of it
+        every = cut(every, round(choice * most / KEPT), seed, cycle=False)
         with engine.using(None):
             every = sensible(engine, embedder, every, lessons, KEPT)
-    return every
-
-
-def _collided(
-    scenes: list[Scene], lessons: Sequence[Lesson], collider: Collider, seed: int, beside: bool
-) -> list[Scene]:
-    """With a share of them in situations. What the base answers in a situation it is asked again."""
-    rng = np.random.default_rng([seed, 11])
-    settings = DreamSettings(collided=COLLIDED, chains=4)
-    after = situations.collide(scenes, lessons, collider, settings, rng)
-    before = {one.id for one in scenes}
-    moved = [one if one.id in before or one.taught else replace(one, answer=None) for one in after]
-    return scenes + [one for one in moved if one.id not in before] if beside else moved
+    return every, most
 
 
 def bought(engine: Any, scenes: Sequence[Scene], tokens: int) -> int:
@@ -159,8 +157,8 @@ def bought(engine: Any, scenes: Sequence[Scene], tokens: int) -> int:
     return max(1, round(tokens / mean))
 
 
-def cut(scenes: Sequence[Scene], each: int, seed: int) -> list[Scene]:
-    """`each` scenes of every lesson, drawn by chance after its own exchange, in turn where there are fewer."""
+def cut(scenes: Sequence[Scene], each: int, seed: int, *, cycle: bool = True) -> list[Scene]:
+    """`each` scenes of every lesson, by chance after its own exchange; in turn, with `cycle`, where there are fewer."""
     rng = np.random.default_rng([seed, 13])
     of: dict[str | None, list[Scene]] = {}
     for i in rng.permutation(len(scenes)):
@@ -169,5 +167,5 @@ def cut(scenes: Sequence[Scene], each: int, seed: int) -> list[Scene]:
     out = [one for one in scenes if not one.taught]
     for mine in of.values():
         mine.sort(key=lambda one: one.family != "given")
-        out += [mine[i % len(mine)] for i in range(each)]
+        out += [mine[i % len(mine)] for i in range(each if cycle else min(each, len(mine)))]
     return out

@@ -63,9 +63,8 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     dreamt = {source: [from_dict(Scene, one) for one in mine] for source, mine in json.loads(kept.read_text()).items()}
     arm, size, learn = sized(name)
     began = time.monotonic()
-    scenes = arms_.scenes_of(args, engine, items, arm, dreamt, seed)
+    scenes, most = arms_.scenes_of(args, engine, items, arm, dreamt, seed, args.tokens * size // WHOLE)
     seconds = time.monotonic() - began
-    most = arms_.bought(engine, scenes, args.tokens * size // WHOLE)
     learn = replace(learn, drift_bound=100.0, min_steps=1)
     if engine.device.type == "cuda":
         learn = replace(learn, micro_tokens=4096)
@@ -115,11 +114,15 @@ def main() -> None:
     """Read the command line, run every arm, print the table."""
     parser = night_quality.parser_of(__doc__ or "")
     curve = [f"{arm} x{size}" for arm in ("seven forms", "walk") for size in (1, 2, 4, 8)]
+    curve += ["walk x48", "paraphrase x48"]
     parser.add_argument("--arms", default=", ".join(["base", *arms_.ARMS, *curve]))
     parser.add_argument(
         "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"
     )
-    parser.add_argument("--composed", type=int, default=130, help="wordings a lesson that are composed, to choose from")
+    parser.add_argument("--composed", type=int, default=300, help="wordings a lesson that are composed, to draw from")
+    parser.add_argument("--near", type=int, default=48, help="near misses a lesson that are composed")
+    parser.add_argument("--ordinary", type=int, default=200, help="ordinary scenes")
+    parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
     args = parser.parse_args()

@@ -29,7 +29,7 @@ class DreamSettings:
     near_tokens: int = 24  # and to the near misses that are trained on
     temperature: float = 0.8
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
-    collided: float = 0.0  # share of the training scenes that are collided with other memories
+    collided: float = 0.0  # share of the training scenes that are dreamt once more, collided with other memories
     sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
     answers: int = 4  # sampled to each scene that may be chosen

@@ -16,10 +16,12 @@ from slowwave.dream.make import user
 from slowwave.dream.parts import parts
 from slowwave.dream.registers import quoted, register
 from slowwave.dream.settings import DreamSettings
+from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
 from slowwave.records import Lesson, Message, Scene, least, new_id
 
-WAYS = ("turns", "preface", "quoted", "register")
+WAYS = ("turns", "preface", "quoted", "stand_in", "register")
+_ODDS = (0.3, 0.15, 0.2, 0.15, 0.2)  # of each
 _BRIDGES = (
     "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
     "Great, thank you! ", "Hm, and ", "By the way, ",
@@ -39,34 +41,37 @@ def collide(
     scenes: Sequence[Scene], lessons: Sequence[Lesson], collider: Collider | None, settings: DreamSettings,
     rng: np.random.Generator,
 ) -> list[Scene]:  # fmt: skip
-    """The scenes with a share of the training ones put into situations, and with chains of two lessons.
+    """The scenes, and beside them some of the training ones once more in situations, and chains of two lessons.
 
-    As many as before but for the chains; a lesson's own exchange and what the exam asks stay as they are.
+    A lesson's own exchange and what the exam asks are put into none.
     """
     taught = [lesson for lesson in lessons if lesson.question and lesson.kind == "answer"]
     out = list(scenes)
     if collider is not None and settings.collided:
-        _situate(out, lessons, taught, collider, settings.collided, rng)
-    return out + _chains(out, taught, settings.chains, rng)
+        out += _in_situations(scenes, lessons, taught, collider, settings.collided, rng)
+    return out + _chains(scenes, taught, settings.chains, rng)
 
 
-def _situate(
-    scenes: list[Scene], lessons: Sequence[Lesson], taught: Sequence[Lesson], collider: Collider, share: float,
+def _in_situations(
+    scenes: Sequence[Scene], lessons: Sequence[Lesson], taught: Sequence[Lesson], collider: Collider, share: float,
     rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Puts a share of each lesson's scenes, and of the ordinary ones, into situations, where they stand."""
+) -> list[Scene]:  # fmt: skip
+    """A share of each lesson's scenes, and of the ordinary ones, in situations. What the base answers in a situation
+    it is asked again."""
+    out = []
     for lesson in lessons:
         for kind in ("apply", "near_miss"):
             of = [
-                at for at, one in enumerate(scenes)
+                one for one in scenes
                 if one.lesson == lesson.id and one.kind == kind and one.split == "train" and one.family != "given"
             ]  # fmt: skip
-            chosen = rng.permutation(of)[: round(share * len(of))]
-            for at, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng), strict=True):
-                scenes[at] = situated(scenes[at], lesson, collisions, rng)
-    bank = [at for at, one in enumerate(scenes) if one.kind == "ordinary" and one.family == "bank"]
-    for at in rng.permutation(bank)[: round(share * len(bank))] if taught else ():
-        scenes[at] = after(taught[int(rng.integers(len(taught)))], scenes[at])
+            chosen = [of[i] for i in rng.permutation(len(of))[: round(share * len(of))]]
+            for one, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng), strict=True):
+                out.append(situated(one if one.taught else replace(one, answer=None), lesson, collisions, rng))
+    bank = [one for one in scenes if one.kind == "ordinary" and one.family == "bank"]
+    for i in rng.permutation(len(bank))[: round(share * len(bank))] if taught else ():
+        out.append(after(taught[int(rng.integers(len(taught)))], replace(bank[i], answer=None)))
+    return out
 
 
 def _chains(scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator) -> list[Scene]:
@@ -94,7 +99,7 @@ def situated(
         way: one of WAYS; None draws one. A message whose edge must stay as it is (a habit's cue) gets turns alone.
     """
     text = scene.messages[-1]["content"]
-    way = way or WAYS[int(rng.choice(len(WAYS), p=(0.4, 0.2, 0.2, 0.2)))]
+    way = way or WAYS[int(rng.choice(len(WAYS), p=_ODDS))]
     way = "turns" if lesson.kind == "cue" else way
     before: list[Message] = []
     used: Sequence[Collision] = ()
@@ -107,8 +112,8 @@ def situated(
     elif way == "preface":
         used = collisions[:1]
         text = _prefaced(text, used[0].memory.question, rng) if used else text
-    elif way == "quoted":
-        text = quoted(text, rng)
+    elif way in ("quoted", "stand_in"):
+        text = (stand_in(text, rng) if way == "stand_in" else None) or quoted(text, rng)
     else:
         name, text = register(text, rng)
         way = name

@@ -22,6 +22,11 @@ _IRREGULAR = {
     "write": "written",
 }  # fmt: skip
 
+_PASTS = frozenset(
+    "began blew broke chose did drank drove ate froze forgot gave went grew hid knew rode rang ran saw sang shook spoke"
+    " took tore threw woke wore wrote was were".split()
+)
+
 
 def gerund(verb: str) -> str:
     """ "report a bug" gives "reporting a bug"."""
@@ -49,6 +54,18 @@ def participle(verb: str) -> str:
     else:
         word += f"{word[-1]}ed" if _doubles(word) else "ed"
     return f"{word} {rest}".strip()
+
+
+def past(word: str) -> bool:
+    """Whether a single form looks like a past: "parked", "left"."""
+    return (word.endswith("ed") and not word.endswith("eed")) or word in _IRREGULAR.values() or word in _PASTS
+
+
+def present(word: str) -> str:
+    """ "park" gives "parks", as after "she"."""
+    if word in ("do", "go") or word.endswith(("s", "sh", "ch", "x", "z")):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if re.search(r"[^aeiou]y$", word) else f"{word}s"
 
 
 def _doubles(word: str) -> bool:

@@ -87,7 +87,7 @@ class GraphStore:
                 .where(links.c.source.in_(own), links.c.weight * (1 - DECAY) >= LEAST)
                 .values(weight=links.c.weight * (1 - DECAY))
             )
-            pairs = {tuple(sorted(pair)) for pair in pairs}
+            pairs = {(min(pair), max(pair)) for pair in pairs}
             number = _numbers(connection, {id for pair in pairs for id in pair})
             ends = [(number[one], number[other]) for one, other in pairs if one in number and other in number]
             if ends:

@@ -13,6 +13,7 @@ from slowwave.dream import registers, situations
 from slowwave.dream.collide import Collider, Collision, Memory
 from slowwave.dream.make import scene
 from slowwave.dream.settings import DreamSettings
+from slowwave.dream.stand_in import of_another, stand_in
 from slowwave.exam.match import normalise
 from slowwave.memory.graph import Graph, Links
 from slowwave.records import Lesson, Node, Scene
@@ -121,22 +122,48 @@ def test_another_speaks_of_what_is_yours() -> None:
     assert registers.to_user("I was late, who told me?") == "You were late, who told you?"
 
 
+@pytest.mark.parametrize(("said", "by_another"), [
+    ("Where do I work?", "Where does she work?"),
+    ("Tell me where I parked my bike.", "Tell me where she parked her bike."),
+    ("I'd like to know where I live.", "I'd like to know where she lives."),
+    ("How do we book our room?", "How do they book their room?"),
+    ("What do I do when I have lost my key?", "What does she do when she has lost her key?"),
+    ("I have to go now. Which size do I usually need?", "She has to go now. Which size does she usually need?"),
+    ("where's my bike, i need it", "where's her bike, she needs it"),
+    ("Which pass do I carry, and who gave it to me?", "Which pass does she carry, and who gave it to me?"),
+    ("Why is the sky blue?", "Why is the sky blue?"),
+])  # fmt: skip
+def test_another_types_about_the_user(said: str, by_another: str) -> None:
+    assert of_another(said, "she") == by_another
+
+
+def test_who_stands_in_says_who_they_are_and_is_nobody_that_is_asked_for() -> None:
+    for seed in range(60):
+        said = stand_in("What is my sister's name?", np.random.default_rng(seed))
+        assert said is not None and said.endswith(("What is her sister's name?", "What is his sister's name?"))
+        assert "{" not in said and len(said) > 40
+        assert "sister" not in said.removesuffix("'s name?")[:-10]
+    assert stand_in("Why is the sky blue?", np.random.default_rng(0)) is None
+
+
 def collided(dreamer: Callable[..., Any], lessons: dict[str, Lesson], **settings: Any) -> list[Scene]:
     made = dreamer(collided=0.5, **settings)
     made.collider = Collider(MEMORIES, made.embedder, linked(lessons["sister"], (0, 1), (0, 2)))
     return made.dream(list(lessons.values()), seed=3)
 
 
-def test_half_of_both_kinds_is_collided_and_the_exam_is_not(
+def test_half_of_both_kinds_is_collided_once_more_and_the_exam_is_not(
     dreamer: Callable[..., Any], lessons: dict[str, Lesson]
 ) -> None:
     scenes = collided(dreamer, lessons)
     alone = dreamer().dream(list(lessons.values()), seed=3)
-    ways = (*situations.WAYS[:3], *registers._REGISTERS)
+    ways = (*situations.WAYS[:4], *registers._REGISTERS)
     is_collided = lambda one: one.family.endswith(tuple(f":{way}" for way in ways))  # noqa: E731
     for kind in ("apply", "near_miss"):
         mine = [s for s in scenes if s.lesson == lessons["sister"].id and s.kind == kind and s.split == "train"]
-        assert 0.3 < sum(map(is_collided, mine)) / len(mine) < 0.6, kind
+        plain = [s for s in alone if s.lesson == lessons["sister"].id and s.kind == kind and s.split == "train"]
+        assert {s.id for s in plain} == {s.id for s in mine if not is_collided(s)}
+        assert sum(map(is_collided, mine)) == pytest.approx(len(plain) / 2, abs=2), kind
     assert not any(is_collided(s) for s in scenes if s.split == "exam" or s.family == "given")
     asked = {s.id for s in alone if s.split == "exam"}
     assert asked and asked == {s.id for s in scenes if s.split == "exam"}
