@@ -6,7 +6,8 @@ then collide some of them with other memories that a walk over the memory graph 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from slowwave.dream.make import questions, scene
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Answers, Wordings
+from slowwave.dream.writer import Writes
+from slowwave.dream.written import written
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Scene
 
@@ -27,29 +30,33 @@ if TYPE_CHECKING:
 
 
 class Dreamer:
-    """Dreams with the base model itself: what it answers is the target of every near miss and ordinary scene."""
+    """Dreams for the base model: what that answers is the target of every near miss and ordinary scene."""
 
     def __init__(
         self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, judge: Judge | None = None,
-        collider: Collider | None = None,
+        collider: Collider | None = None, writer: Writes | None = None,
     ) -> None:  # fmt: skip
         """Args:
         collider: finds the memories to collide lessons with; None dreams of each lesson alone.
+        writer: who writes wordings and situations; None is the base itself.
         """
         self.engine, self.embedder, self.settings, self.judge = engine, embedder, settings, judge
-        self.collider = collider
+        self.collider, self.writer = collider, writer or engine
         self.bank_ND = embedder.embed(bank.ordinary())
-        self.wordings = Wordings(engine, embedder, settings)
+        self.wordings = Wordings(engine, embedder, settings, self.writer)
         self.lessons = LessonDreamer(self.wordings, self.bank_ND)
 
     def dream(
-        self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), seed: int = 0,
-        deadline: float = float("inf"), on_progress: Callable[[str, int, int], Any] | None = None,
+        self, lessons: Sequence[Lesson], *, earlier: Sequence[Scene] = (), more: Mapping[str, float] | None = None,
+        older: Mapping[str, Lesson] | None = None, seed: int = 0, deadline: float = float("inf"),
+        on_progress: Callable[[str, int, int], Any] | None = None,
     ) -> list[Scene]:  # fmt: skip
         """Scenes of all lessons and of ordinary life, for training and for the exam.
 
         Args:
             earlier: the scenes of earlier nights: their exam questions stay out of this night's training.
+            more: so many times the scenes of the lessons with these ids.
+            older: by the id of a lesson the one that it contradicts.
             deadline: `time.monotonic()` value after which no more wordings are generated; what is there is used.
             on_progress: called with (what, done, of).
         """
@@ -68,10 +75,14 @@ class Dreamer:
                     scenes += cues.scenes(lesson, harmless, self.embedder, self.bank_ND, self.settings, apart, rng)
                 else:
                     apart = forbidden | questions(scenes)
-                    scenes += self.lessons.scenes(lesson, worded.get(lesson.id, []), known, apart, rng)
+                    of = self.lessons.more((more or {}).get(lesson.id, 1))
+                    scenes += of.scenes(lesson, worded.get(lesson.id, []), known, apart, rng)
+            if self.settings.written and time.monotonic() < deadline:
+                scenes += written(self.writer, lessons, self.collider, self.embedder, self.settings, seed, rng, tell)
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
-            scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng)
+            scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng, older or {})
+            scenes = bounded(scenes, self.settings.max_scenes)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
             if self.settings.sensible < 1:
@@ -115,3 +126,16 @@ class Dreamer:
         return out + [
             scene(None, "ordinary", f"Continue this text: {opening}", rest, "prose") for opening, rest in passages
         ]
+
+
+def bounded(scenes: Sequence[Scene], most: int) -> list[Scene]:
+    """At most `most` training scenes in which lessons apply (0: all), alike of each lesson, its own exchange first."""
+    taught: dict[str | None, list[int]] = {}
+    for at, one in sorted(enumerate(scenes), key=lambda row: row[1].family != "given"):
+        if one.taught and one.split == "train":
+            taught.setdefault(one.lesson, []).append(at)
+    if not most or sum(map(len, taught.values())) <= most:
+        return list(scenes)
+    ranked = sorted((rank, at) for mine in taught.values() for rank, at in enumerate(mine))
+    dropped = {at for _, at in ranked[most:]}
+    return [one for at, one in enumerate(scenes) if at not in dropped]

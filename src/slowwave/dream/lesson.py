@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +27,13 @@ class LessonDreamer:
     def __init__(self, wordings: Wordings, bank_ND: np.ndarray) -> None:
         self.wordings, self.embedder, self.settings = wordings, wordings.embedder, wordings.settings
         self.bank_ND = bank_ND
+
+    def more(self, factor: float) -> LessonDreamer:
+        """The same with so many times the scenes: for a lesson that earlier nights did not teach."""
+        out, s = copy(self), self.settings
+        grown = {name: round(getattr(s, name) * factor) for name in ("apply", "composed", "composed_near", "near_miss")}
+        out.settings = replace(s, **grown)
+        return out
 
     def scenes(
         self, lesson: Lesson, worded: Worded, known: dict[str, str], forbidden: set[str], rng: np.random.Generator

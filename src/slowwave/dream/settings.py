@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from slowwave.errors import SettingsError
 
@@ -36,6 +37,12 @@ class DreamSettings:
     confidence: float = 0.9  # with which a lesson has converged: its old reflex is rarer than `reflex` on what is new
     reflex: float = 0.1  # share of novel scenes
     chains: int = 0  # training scenes a lesson that ask for another lesson as well
+    dreamer: str = ""  # who writes wordings and situations: a model's name, "http://host/v1#model"; empty: who learns
+    written: int = 0  # situations a lesson that the dreamer writes, each with a near miss; for a larger one
+    max_scenes: int = 0  # training scenes a night in which lessons apply; 0: as many as there are
+    max_tokens: int = 0  # tokens a night that the dreamer writes; 0: no bound
+    max_seconds: float = 0.0  # seconds a night that it may take to write them; 0: no bound
+    diversity: float = 0.9  # share of earlier nights' that a night's dreams keep, or they are dreamt once more, hotter
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:
@@ -48,8 +55,20 @@ class DreamSettings:
             "similarity": (0.0, 1.0), "rehearsal": (0, 500),
             "sensible": (0.1, 1.0), "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999),
             "reflex": (0.01, 0.5),
-            "collided": (0.0, 1.0), "chains": (0, 500),
+            "collided": (0.0, 1.0), "chains": (0, 500), "written": (0, 500), "max_scenes": (0, 1_000_000),
+            "max_tokens": (0, 100_000_000), "max_seconds": (0.0, 86_400.0), "diversity": (0.0, 1.0),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"dream.{name} is {getattr(self, name)}; it must be from {low} to {high}.")
+        if self.dreamer.startswith(("http:", "https:")) and not all(self.endpoint):
+            raise SettingsError(
+                f"dream.dreamer is {self.dreamer!r}, which names no endpoint and model.",
+                'Write it like "http://127.0.0.1:8000/v1#qwen".',
+            )
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """The address and the model of a dreamer behind an endpoint."""
+        url, _, model = self.dreamer.partition("#")
+        return (url if urlsplit(url).hostname else ""), model

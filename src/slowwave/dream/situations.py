@@ -6,7 +6,7 @@ situation itself would tell that the lesson is meant; and after a lesson's own e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +26,7 @@ _BRIDGES = (
     "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
     "Great, thank you! ", "Hm, and ", "By the way, ",
 )  # fmt: skip
+_ONCE_MORE = ("", "Once more: ", "Are you sure? ", "That was long ago. ", "Is that still so? ", "Think again. ")
 _PREFACES = (
     "I'm {ving} right now. {t}", "While I'm {ving}: {t}", "We're {ving} today, and there is one more thing. {t}",
     "I've just finished {ving}. {t}", "Before I start {ving}, {l}", "{Ving} made me think of it. {t}",
@@ -39,17 +40,20 @@ _ABOUT = (
 
 def collide(
     scenes: Sequence[Scene], lessons: Sequence[Lesson], collider: Collider | None, settings: DreamSettings,
-    rng: np.random.Generator,
+    rng: np.random.Generator, older: Mapping[str, Lesson] | None = None,
 ) -> list[Scene]:  # fmt: skip
     """The scenes, and beside them some of the training ones once more in situations, and chains of two lessons.
 
     A lesson's own exchange and what the exam asks are put into none.
+
+    Args:
+        older: by the id of a lesson the one that it contradicts, which a chain then asks for first.
     """
     taught = [lesson for lesson in lessons if lesson.question and lesson.kind == "answer"]
     out = list(scenes)
     if collider is not None and settings.collided:
         out += _in_situations(scenes, lessons, taught, collider, settings.collided, rng)
-    return out + _chains(scenes, taught, settings.chains, rng)
+    return out + _chains(scenes, taught, settings.chains, rng, older or {})
 
 
 def _in_situations(
@@ -74,19 +78,23 @@ def _in_situations(
     return out
 
 
-def _chains(scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator) -> list[Scene]:
-    """`each` chains of every lesson with another one, of their messages that stand alone."""
+def _chains(
+    scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator, older: Mapping[str, Lesson]
+) -> list[Scene]:
+    """`each` chains of every lesson with another one, of their messages that stand alone, and as many with the lesson
+    that it contradicts."""
     alone: dict[str, list[Scene]] = {}
     for one in scenes:
         if one.kind == "apply" and one.split == "train" and len(one.messages) == 1 and ":" not in one.family:
             alone.setdefault(one.lesson or "", []).append(one)
     ids = [lesson.id for lesson in taught if lesson.id in alone]
-    out = []
-    for id in ids if len(ids) > 1 else ():
-        for _ in range(each):
-            other = [one for one in ids if one != id][int(rng.integers(len(ids) - 1))]
-            pair = [alone[one][int(rng.integers(len(alone[one])))] for one in (id, other)]
-            out.append(chain(*pair))
+    draw = lambda id: alone[id][int(rng.integers(len(alone[id])))]  # noqa: E731
+    out: list[Scene | None] = []
+    for id in ids:
+        others = [one for one in ids if one != id]
+        for _ in range(each if others else 0):
+            out.append(chain(draw(id), draw(others[int(rng.integers(len(others)))])))
+        out += [contradicted(draw(id), older[id], rng) for _ in range(each if id in older else 0)]
     return [one for one in out if one is not None]
 
 
@@ -145,6 +153,21 @@ def chain(first: Scene, second: Scene) -> Scene | None:
         first, id=new_id(first.id, "chain", second.id), kind="chain", family="chain", messages=(user(text),),
         answer=f"{first.answer} {second.answer}", lineage=tuple(dict.fromkeys((*first.lineage, *second.lineage))),
         authority=least(first.authority, second.authority),
+    )  # fmt: skip
+
+
+def contradicted(scene: Scene, older: Lesson, rng: np.random.Generator) -> Scene | None:
+    """The older lesson was just answered, and is asked for once more: what was said before does not hold any longer.
+    None where one of them has no answer."""
+    if not scene.answer or not older.question or not older.answer:
+        return None
+    bridge = _ONCE_MORE[int(rng.integers(len(_ONCE_MORE)))]
+    before = (user(older.question), {"role": "assistant", "content": older.answer})
+    text = f"{bridge}{scene.messages[-1]['content']}"
+    return replace(
+        scene, id=new_id(scene.id, "contradicts", older.id, text), kind="chain", family="contradicts",
+        messages=(*before, user(text)), lineage=tuple(dict.fromkeys((*scene.lineage, *older.experiences))),
+        authority=least(scene.authority, older.authority),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from slowwave.dream import distil, filters, forms, reword
 from slowwave.dream.settings import DreamSettings
+from slowwave.dream.writer import Writes
 from slowwave.records import Lesson, Message
 
 # A reworded question must be close to its own (cosine) and as likely a sentence (nats a token, weighed).
@@ -33,8 +34,13 @@ class Answers(Protocol):
 class Wordings:
     """Looks up and dreams wordings; which of them are trained on is the dreamer's choice."""
 
-    def __init__(self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings) -> None:
-        self.engine, self.embedder, self.settings = engine, embedder, settings
+    def __init__(
+        self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, writer: Writes | None = None
+    ) -> None:
+        """Args:
+        writer: who writes in the prompt forms; None is the engine.
+        """
+        self.engine, self.embedder, self.settings, self.writer = engine, embedder, settings, writer or engine
 
     def candidates(
         self, lessons: Sequence[Lesson], seed: int, deadline: float, tell: Callable[..., Any]
@@ -59,7 +65,7 @@ class Wordings:
             if time.monotonic() > deadline:
                 break
             part = jobs[first : first + group]
-            texts = self.engine.complete(
+            texts = self.writer.complete(
                 [forms.prompt(form, question) for _, question, form in part], max_new_tokens=self.settings.tokens,
                 n=self.settings.samples,
                 temperature=self.settings.temperature, seed=seed + first, stop=["\n\n", "Question:"], batch=rows,

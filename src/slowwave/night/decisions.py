@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from slowwave.exam.match import has_rule, passes
@@ -37,6 +37,7 @@ def curriculum(
     start: str | None,
     rehearsal: int,
     settings: LearnSettings,
+    more: Mapping[str, float] | None = None,
 ) -> Curriculum:
     """Turn training scenes into decisions.
 
@@ -46,9 +47,10 @@ def curriculum(
             those are right; fewer if there are more than a night of these `settings` draws. Where they are wrong, the
             lesson is being forgotten, and its answer is learned again.
         start: the version that training starts from, loaded; None for the base.
+        more: lessons, by id, that are learned so many times as often as the others.
     """
     answered = [scene for scene in scenes if scene.answer and scene.split == "train"]
-    lessons = [decision(engine, scene, weight=scene.weight) for scene in _even(answered)]
+    lessons = [decision(engine, scene, weight=scene.weight) for scene in _even(answered, more or {})]
     near = [decision(engine, scene, lesson=False) for scene in answered if scene.kind == "near_miss"]
     ordinary = [scene for scene in answered if scene.kind == "ordinary"]
     everyday = [decision(engine, scene, lesson=False) for scene in ordinary if scene.family != "watch"]
@@ -68,15 +70,15 @@ def _times(everyday: int, others: int) -> int:
     return max(1, -(-others // (3 * everyday))) if everyday else 1
 
 
-def _even(scenes: Sequence[Scene]) -> list[Scene]:
-    """The scenes in which lessons apply, every lesson's as often as those of the lesson that has most: some kinds of
-    lesson have fewer scenes, and would be learned less."""
-    of: dict[str | None, list[Scene]] = {}
+def _even(scenes: Sequence[Scene], more: Mapping[str, float]) -> list[Scene]:
+    """The scenes in which lessons apply, every lesson's as often as those of the lesson that has most, or `more` times
+    that: some kinds of lesson have fewer scenes, and would be learned less."""
+    of: dict[str, list[Scene]] = {}
     for scene in scenes:
         if scene.taught:
-            of.setdefault(scene.lesson, []).append(scene)
-    most = max(map(len, of.values()), default=0)
-    return [mine[i % len(mine)] for mine in of.values() for i in range(most)]
+            of.setdefault(scene.lesson or "", []).append(scene)
+    most = max((len(mine) / more.get(id, 1) for id, mine in of.items()), default=0)
+    return [mine[i % len(mine)] for id, mine in of.items() for i in range(round(most * more.get(id, 1)))]
 
 
 def _rehearsed(

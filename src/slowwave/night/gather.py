@@ -99,6 +99,14 @@ def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:
     return [lesson for lesson in learned if _asks(lesson) is None or newest[_asks(lesson)].id == lesson.id]
 
 
+def contradicted(store: Store, persona: str, due: Sequence[Lesson]) -> dict[str, Lesson]:
+    """By the id of a lesson that is due, the newest learned one that gave another answer to its question."""
+    learned = sorted(store.lessons(persona, "learned"), key=lambda lesson: lesson.night or 0)
+    by_question = {_asks(lesson): lesson for lesson in learned if _asks(lesson)}
+    found = {lesson.id: by_question.get(_asks(lesson)) for lesson in due}
+    return {id: other for id, other in found.items() if other is not None and other.id != id}
+
+
 def _asks(lesson: Lesson) -> str | None:
     return normalise(lesson.question) if lesson.kind in ("answer", "unknown") and lesson.question else None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from slowwave.models.manifest import version_name
 from slowwave.night import folder as files
+from slowwave.night.besides import besides
 from slowwave.night.folder import NightFolder
 
 GOOD = ("learned", "known")
@@ -59,8 +60,7 @@ class Morning:
     drift_bound: float
     serving: str
     undo: str
-    left_the_prompt: str  # a sentence; empty where nothing did
-    judge: str  # a sentence; empty where there were too few labels
+    besides: dict[str, str]  # what else there is to say, a sentence each, by what it is about
 
     @property
     def not_learned(self) -> list[Taught]:
@@ -84,25 +84,9 @@ def morning(night: NightFolder) -> Morning:
         metrics=night.read(files.METRICS) if night.has(files.METRICS) else [],
         training=exam.get("training", {}), strength=exam.get("fraction"), tries=exam.get("tries", []),
         drift_bound=dusk["settings"]["learn"]["drift_bound"], serving=serving,
-        left_the_prompt=_left(night.read(files.PROMPT)) if night.has(files.PROMPT) else "",
-        judge=_judge(night.read(files.JUDGE)) if night.has(files.JUDGE) else "",
+        besides=besides(night),
         undo=f"slowwave undo {night.number}" if promoted else "Nothing to undo: the served version did not change.",
     )  # fmt: skip
-
-
-def _left(prompt: dict[str, Any]) -> str:
-    return (
-        f"{prompt['lessons']} lessons are in the weights and left the prompt, which is {prompt['tokens_a_turn']:.1f} "
-        f"tokens a turn shorter (newest {prompt['turns']} turns)."
-    )
-
-
-def _judge(agreement: dict[str, Any]) -> str:
-    told = "so it chose between answers" if agreement["trusted"] else "no better than chance, so it decided nothing"
-    return (
-        f"The judge agrees with {agreement['share']:.0%} of {agreement['labels']} labels that it did not see (always "
-        f"the commoner one: {agreement['chance']:.0%}), {told}."
-    )
 
 
 def _headline(number: int, verdict: dict[str, Any], lessons: list[Taught], serving: str) -> str:

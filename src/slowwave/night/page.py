@@ -37,7 +37,7 @@ def page(night: NightFolder) -> str:
     body = "".join([
         f"<h1>{escape(m.headline)}</h1><p class='soft'>Persona {escape(m.persona)}. "
         f"Serving <code>{escape(m.serving)}</code>. To take it back: <code>{escape(m.undo)}</code>"
-        f"{''.join(f'<br>{escape(text)}' for text in (m.left_the_prompt, m.judge) if text)}</p>",
+        f"{''.join(f'<br>{escape(text)}' for text in m.besides.values())}</p>",
         _not_learned(m), _lessons(m), _came_in(m), _training(m), _reasons(m),
     ])  # fmt: skip
     allowed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

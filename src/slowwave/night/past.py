@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from slowwave.dream.diversity import Diversity
 from slowwave.experience.store import Store
 from slowwave.night import folder as files
 from slowwave.night.folder import NightFolder
@@ -59,6 +60,13 @@ def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
             if same and (failed or verdict["verdict"] == "rejected"):
                 counts[row["lesson"]] = counts.get(row["lesson"], 0) + (1 if failed else 0.5)
     return counts
+
+
+def diversities(home: Path, persona: str) -> list[Diversity]:
+    """How diverse the dreams of earlier nights were, the newest ten."""
+    kept = [night.read(files.DREAMS) for night in files.folders(home)
+            if night.persona == persona and night.closed and night.has(files.DREAMS)]  # fmt: skip
+    return [Diversity(**one["diversity"]) for one in kept if one["diversity"]][-10:]
 
 
 def wording(lesson: Lesson) -> str:

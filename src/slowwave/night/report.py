@@ -99,8 +99,7 @@ def _trained(m: Morning) -> str:
 
 
 def _besides(m: Morning) -> str:
-    said = {"Prompt": m.left_the_prompt, "Judge": m.judge}
-    return "".join(f"{name + ':':<9}{text}\n" for name, text in said.items() if text)
+    return "".join(f"{about + ':':<9}{printable(text)}\n" for about, text in m.besides.items())
 
 
 def _table(title: str) -> Table:

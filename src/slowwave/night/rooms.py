@@ -7,15 +7,19 @@ at the first question, so that an empty night costs nothing.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slowwave.config import Settings
+from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
+from slowwave.dream.settings import DreamSettings
+from slowwave.dream.writer import Budgeted, Spent, Writes
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer
@@ -44,6 +48,8 @@ Worth = Callable[[Sequence[Answer], Sequence[Answer]], bool]
 # How far the candidates of one night go from the served version to what was trained (slow weights): the examiner
 # takes the first of them that loses nothing.
 FRACTIONS = (1.0, 0.75, 0.5)
+HOTTER = 1.3  # times the temperature, when dreams have collapsed
+DREAMER_KEY = "SLOWWAVE_DREAMER_KEY"  # of a dreamer behind an endpoint
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,16 @@ class TrainReport:
     converged: list[str] | None = None  # lessons that had converged before the last round; None without rounds
 
 
+@dataclass(frozen=True)
+class Dreamt:
+    """A night's scenes, what they cost, and how diverse they are (None: too few to say)."""
+
+    scenes: list[Scene]
+    spent: Spent = field(default_factory=Spent)
+    diversity: Diversity | None = None
+    again: bool = False  # they had collapsed, and were dreamt once more
+
+
 class Rooms(Protocol):
     """Everything of a night that needs a model."""
 
@@ -88,19 +104,22 @@ class Rooms(Protocol):
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Sequence[Memory], graph: Graph | None, *,
-        seed: int, deadline: float, progress: Progress,
-    ) -> list[Scene]:  # fmt: skip
+        more: Mapping[str, float], older: Mapping[str, Lesson], before: Sequence[Diversity], seed: int, deadline: float,
+        progress: Progress,
+    ) -> Dreamt:  # fmt: skip
         """Answered scenes of each lesson and of ordinary life, for training and for the exam.
 
         `earlier` are earlier nights' scenes, whose exam questions stay out; lessons are collided with `memories`, which
-        walks over `graph` find. Past the deadline it dreams no more.
+        walks over `graph` find. `more` is so many times the scenes of some lessons, `older` what some of them
+        contradict, `before` how diverse earlier nights' dreams were. Past the deadline it dreams no more.
         """
 
     def train(
-        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, start: Path | None, folders: dict[float, Path],
-        seed: int, deadline: float, on_step: OnStep,
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
+        folders: dict[float, Path], seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
-        """Train on `scenes`, hold `earlier` still, and write the version at each fraction to its folder."""
+        """Train on `scenes`, the lessons of `more` so many times as often, hold `earlier` still, and write the version
+        at each fraction to its folder."""
 
     def examine(
         self,
@@ -178,18 +197,51 @@ class ModelRooms:
 
     def dream(
         self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Sequence[Memory], graph: Graph | None, *,
-        seed: int, deadline: float, progress: Progress,
-    ) -> list[Scene]:  # fmt: skip
-        """The dreamer's scenes."""
+        more: Mapping[str, float], older: Mapping[str, Lesson], before: Sequence[Diversity], seed: int, deadline: float,
+        progress: Progress,
+    ) -> Dreamt:  # fmt: skip
+        """The dreamer's scenes; dreamt again, hotter, if they are far less diverse than earlier nights', and then the
+        more diverse of both."""
         from slowwave.dream.collide import Collider
 
         collider = Collider(memories, self.embedder, graph) if memories else None
-        dreamer = Dreamer(cast("Any", self.engine), self.embedder, self.settings.dream, self._judge, collider)
-        return dreamer.dream(lessons, earlier=earlier, seed=seed, deadline=deadline, on_progress=progress)
+        settings, writer = self.settings.dream, self._writer()
+
+        def once(settings: DreamSettings, seed: int) -> Dreamt:
+            dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer)
+            scenes = dreamer.dream(
+                lessons, earlier=earlier, more=more, older=older, seed=seed, deadline=deadline, on_progress=progress
+            )
+            return Dreamt(scenes, writer.spent, diversity(scenes, self.embedder))
+
+        first = once(settings, seed)
+        if first.diversity is None or first.diversity.holds(before, settings.diversity):
+            return first
+        hotter = replace(settings, temperature=min(2.0, settings.temperature * HOTTER), samples=settings.samples + 1)
+        second = once(hotter, seed + 1)
+        worth = lambda one: one.diversity.distinct + one.diversity.spread if one.diversity else 0.0  # noqa: E731
+        return replace(max(first, second, key=worth), again=True)
+
+    def _writer(self) -> Budgeted:
+        """Who writes tonight's dreams, within the night's budgets."""
+        settings = self.settings.dream
+        writer: Writes = cast("Any", self.engine)
+        if all(settings.endpoint):
+            from slowwave.models.endpoint import Endpoint
+
+            writer = Endpoint(*settings.endpoint, key=os.environ.get(DREAMER_KEY))
+        elif settings.dreamer:
+            from slowwave.models.engine import Engine
+
+            model = self.settings.model
+            device = None if model.device == "auto" else model.device
+            writer = cast("Any", Engine.load(resolve(settings.dreamer, self.cache), device=device, dtype=model.dtype))
+        count = lambda text: len(self.engine.tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
+        return Budgeted(writer, count, settings.max_tokens, settings.max_seconds)
 
     def train(
-        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, start: Path | None, folders: dict[float, Path],
-        seed: int, deadline: float, on_step: OnStep,
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
+        folders: dict[float, Path], seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
@@ -198,8 +250,8 @@ class ModelRooms:
 
         engine = self.engine
         started = engine.load_adapter(start) if start is not None else None
-        taught = curriculum(engine, scenes, earlier, started, self.settings.dream.rehearsal, self.settings.learn)
         dream, learn = self.settings.dream, self.settings.learn
+        taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
         rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed) if dream.rounds > 1 else None
         with engine.using(None):
             trained = train(

@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from slowwave.models.registry import Registry
 from slowwave.night import folder as files
 from slowwave.night import gate, history, past
 from slowwave.night.folder import NightFolder
-from slowwave.night.gather import gather, same
+from slowwave.night.gather import contradicted, gather, permitted, same
 from slowwave.night.history import NightSummary
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
@@ -42,6 +42,7 @@ from slowwave.night.walked import strengthen
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
+MORE = 0.5  # of the usual scenes again, for each night that tried a lesson in vain
 MAX_RESUMES = 3  # a night that dies so often in one place will die there again
 
 
@@ -169,13 +170,21 @@ class Sleep:
         agreement = self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
         met = self._memories()
         graph = self.store.graph.load(self.persona) if met else None
-        dreamed = self.rooms.dream(
-            [*lessons, *lost], kept, met, graph, seed=night.number, deadline=self.deadline, progress=self.progress
-        )
-        permitted = set(night.read(files.LESSONS)["permitted"]) | {id for lesson in lost for id in lesson.experiences}
-        permitted |= {id for one in met for id in one.experiences}
-        scenes = separate([scene for scene in dreamed if set(scene.lineage) <= permitted], kept)
+        older = {
+            id: one for id, one in contradicted(self.store, self.persona, lessons).items()
+            if permitted(self.store, one, self._permission())
+        }  # fmt: skip
+        dreamt = self.rooms.dream(
+            [*lessons, *lost], kept, met, graph, more=self._more(lessons), older=older,
+            before=past.diversities(self.home, self.persona), seed=night.number, deadline=self.deadline,
+            progress=self.progress,
+        )  # fmt: skip
+        allowed = set(night.read(files.LESSONS)["permitted"])
+        allowed |= {id for sources in (lost, met, older.values()) for one in sources for id in one.experiences}
+        scenes = separate([scene for scene in dreamt.scenes if set(scene.lineage) <= allowed], kept)
         written = [night.write(files.JUDGE, asdict(agreement) | {"trusted": agreement.trusted})] if agreement else []
+        told = asdict(replace(dreamt, scenes=[])) | {"scenes": len(scenes)}
+        written.append(night.write(files.DREAMS, told))
         return [*written, night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
     def _memories(self) -> list[Memory]:
@@ -183,6 +192,11 @@ class Sleep:
         if not self.settings.dream.collided:
             return []
         return memories(self.store, self.persona, self._permission())
+
+    def _more(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+        """How many times the scenes of a lesson that earlier nights tried in vain."""
+        tried = past.attempts(self.home, self.store, self.persona)
+        return {lesson.id: 1 + MORE * tried[lesson.id] for lesson in lessons if tried.get(lesson.id)}
 
     def _permission(self) -> Permission:
         return Permission(tuple(self.settings.night.permitted))
@@ -218,7 +232,7 @@ class Sleep:
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
                 [scene for scene in earlier if scene.split == "train" and _said(scene) not in asked],
-                start=self.registry.serving(self.persona).folder,
+                more=self._more(self._lessons(night)), start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
                 seed=night.number, deadline=self.deadline, on_step=on_step,
             )  # fmt: skip

@@ -206,3 +206,30 @@ def test_authority_of_a_chain_is_the_least(lessons: dict[str, Lesson]) -> None:
     made = situations.chain(one, other)
     assert made is not None and made.authority == "assistant" and made.answer == "a b"
     assert situations.chain(one, replace(other, answer=None)) is None
+
+
+def test_a_chain_with_what_a_lesson_contradicts_asks_for_that_first(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson]
+) -> None:
+    sister = lessons["sister"]
+    older = replace(sister, id="a" * 16, answer="Your sister's name is Anna.", experiences=("e0",), authority="tool")
+    made = dreamer(chains=4)
+    scenes = made.dream([sister], older={sister.id: older}, seed=1)
+    found = [one for one in scenes if one.family == "contradicts"]
+    assert len(found) == 4 and len({one.id for one in found}) == 4
+    for one in found:
+        assert [m["role"] for m in one.messages] == ["user", "assistant", "user"]
+        assert one.messages[1]["content"] == older.answer and one.answer == sister.answer
+        assert one.kind == "chain" and one.lesson == sister.id and one.lineage == ("e1", "e0")
+        assert one.authority == "tool"
+    assert not [one for one in made.dream([sister], seed=1) if one.kind == "chain"], "one lesson alone chains with none"
+
+
+def test_a_lesson_that_is_tried_again_gets_more_scenes(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
+    sister, deploy = lessons["sister"], lessons["deploy"]
+    count = lambda scenes, lesson: sum(  # noqa: E731
+        one.lesson == lesson.id and one.taught and one.split == "train" for one in scenes
+    )
+    usual = dreamer(composed=20).dream([sister, deploy], seed=1)
+    more = dreamer(composed=20).dream([sister, deploy], more={sister.id: 2}, seed=1)
+    assert count(more, sister) >= 1.6 * count(usual, sister) and count(more, deploy) == count(usual, deploy)

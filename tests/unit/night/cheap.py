@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from slowwave.config import Settings
+from slowwave.dream.diversity import Diversity
 from slowwave.dream.head import Agreement
+from slowwave.dream.writer import Spent
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import mark
 from slowwave.exam.retention import Retention
@@ -19,7 +21,7 @@ from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.models.registry import Registry
 from slowwave.night.history import NightSummary
-from slowwave.night.rooms import Identity, TrainReport
+from slowwave.night.rooms import Dreamt, Identity, TrainReport
 from slowwave.night.sleep import Sleep
 from slowwave.night.waking import prompt_tokens
 from slowwave.records import Check, Experience, Label, Lesson, Outcome, Salience, Scene, new_id
@@ -38,6 +40,8 @@ class CheapRooms:
         self.trained_with: list[Scene] = []
         self.trainings = 0
         self.retention_at: dict[str, Retention] = {}  # by the name of the version's folder
+        self.converged: list[str] | None = None
+        self.diverse: Diversity | None = None
         self.spreads_at: set[str] = set()  # names of versions that answer near misses with the lesson
         for name, value in changes.items():
             assert hasattr(self, name)
@@ -68,8 +72,12 @@ class CheapRooms:
         return np.ones((len(texts), 1), np.float32)  # all are alike
 
     def dream(
-        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Any, graph: Any, **_: object
-    ) -> list[Scene]:
+        self, lessons: Sequence[Lesson], earlier: Sequence[Scene], memories: Any, graph: Any, **options: Any
+    ) -> Dreamt:
+        self.memories, self.graph, self.dreamt_with = list(memories), graph, options
+        return Dreamt(self.scenes(lessons, earlier), Spent(7, 1.5), self.diverse)
+
+    def scenes(self, lessons: Sequence[Lesson], earlier: Sequence[Scene]) -> list[Scene]:
         def scene(lesson: Lesson, kind: str, text: str, split: str) -> Scene:
             taught = kind == "apply"
             answer, check = (lesson.answer, lesson.check) if taught else ("No idea.", Check())
@@ -79,7 +87,6 @@ class CheapRooms:
                 key, lesson.id, kind, said, answer, split, split, 1.0, check, lesson.authority, lesson.experiences
             )
 
-        self.memories, self.graph = list(memories), graph
         out = []
         for lesson in lessons:
             out += [scene(lesson, "apply", f"{lesson.question} train {i}", "train") for i in range(3)]
@@ -87,8 +94,8 @@ class CheapRooms:
             out += [scene(lesson, "near_miss", f"not {lesson.question} {i}", "exam") for i in range(2)]
         return out
 
-    def train(self, scenes, earlier, *, start, folders, seed, deadline, on_step) -> TrainReport:  # type: ignore[no-untyped-def]
-        self.trained_with, self.trainings = list(scenes), self.trainings + 1
+    def train(self, scenes, earlier, *, more, start, folders, seed, deadline, on_step) -> TrainReport:  # type: ignore[no-untyped-def]
+        self.trained_with, self.trainings, self.more = list(scenes), self.trainings + 1, more
         if self.fails is not None:
             raise self.fails
         known = set(json.loads((start / "adapter_model.safetensors").read_text())) if start else set()
@@ -103,7 +110,7 @@ class CheapRooms:
             folder.mkdir()
             (folder / "adapter_model.safetensors").write_text(json.dumps(sorted(known)))
             (folder / "adapter_config.json").write_text("{}")
-        return TrainReport(3, "finished", 0, 0.1, len(scenes), 0, 100)
+        return TrainReport(3, "finished", 0, 0.1, len(scenes), 0, 100, self.converged)
 
     def examine(  # type: ignore[no-untyped-def]
         self, version: Path | None, *, lessons, scenes, earlier, seed, progress, known=None, worth=lambda *_: True

@@ -88,6 +88,15 @@ def test_every_lesson_is_learned_as_often_as_the_one_with_most_scenes(engine):
     assert got == ["a", "b", "c", "d", "e", "x", "y", "x", "y", "x"]
 
 
+def test_what_was_tried_in_vain_is_learned_more_often(engine):
+    scenes = [scene("apply", text, lesson="one") for text in ("a", "b", "c", "d")]
+    scenes += [scene("apply", text, lesson="two") for text in ("t", "u", "v", "w", "x", "y")]
+    got = texts(curriculum(engine, scenes, [], None, 4, NIGHT, {"two": 1.5}).lessons)
+    assert got == ["a", "b", "c", "d", "t", "u", "v", "w", "x", "y"], "its scenes are more, the others' no more"
+    got = texts(curriculum(engine, scenes[:4] + scenes[4:6], [], None, 4, NIGHT, {"two": 1.5}).lessons)
+    assert got == ["a", "b", "c", "d", "t", "u", "t", "u", "t", "u"]
+
+
 def test_an_answer_cut_by_its_length_teaches_no_end(engine):
     got = curriculum(engine, [scene("near_miss", "n", ended=False)], [], None, 4, NIGHT)
     assert bytes(got.anchors[0].reply) == b"right"

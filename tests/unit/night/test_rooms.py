@@ -33,7 +33,7 @@ def trained(monkeypatch, tmp_path):
 
     def run(*wished):
         rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
-        rooms.train([], [], start=None, folders={1.0: tmp_path}, seed=0, deadline=0.0, on_step=print)
+        rooms.train([], [], more={}, start=None, folders={1.0: tmp_path}, seed=0, deadline=0.0, on_step=print)
         return told[-1]
 
     return run

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from slowwave.dream.diversity import Diversity
 from slowwave.errors import LeaseHeld, TrainingError
 from slowwave.models.registry import Registry
 from slowwave.night import history
@@ -28,7 +29,7 @@ def test_a_correction_is_learned_and_served(tmp_path, store):
     names = {path.name for path in (tmp_path / "nights" / "0001").iterdir()}
     assert names == {
         "settings.json", "lessons.json", "scenes.jsonl", "before.json", "metrics.jsonl", "exam.json", "verdict.json",
-        "report.html", "ledger.jsonl", "prompt.json",
+        "report.html", "ledger.jsonl", "prompt.json", "dreams.json",
     }  # fmt: skip
 
 
@@ -108,8 +109,8 @@ def test_a_lost_earlier_night_is_dreamed_again_so_that_its_lessons_are_examined(
 
 def test_no_exam_question_is_trained_on(tmp_path, store):
     class Leaky(CheapRooms):
-        def dream(self, lessons, earlier, *met, **options):
-            scenes = super().dream(lessons, earlier, *met, **options)
+        def scenes(self, lessons, earlier):
+            scenes = super().scenes(lessons, earlier)
             asked = next(scene for scene in scenes if scene.split == "exam")
             return [*scenes, replace(asked, id="leak", split="train")]
 
@@ -123,8 +124,8 @@ def test_what_was_learned_earlier_is_not_trained_on_tonights_exam_questions(tmp_
     class Overlapping(CheapRooms):
         held = ()
 
-        def dream(self, lessons, earlier, *met, **options):
-            scenes = super().dream(lessons, earlier, *met, **options)
+        def scenes(self, lessons, earlier):
+            scenes = super().scenes(lessons, earlier)
             trained = [scene for scene in earlier if scene.split == "train"]
             of = {"lesson": lessons[0].id, "lineage": lessons[0].experiences, "split": "exam"}
             return [*scenes, *(replace(scene, id="again", **of) for scene in trained[:1])]
@@ -271,8 +272,8 @@ def test_a_scene_with_an_erased_memory_in_it_is_rehearsed_no_more(tmp_path, stor
     met = correction(9)
 
     class Colliding(CheapRooms):
-        def dream(self, lessons, earlier, *met_, **options):
-            scenes = super().dream(lessons, earlier, *met_, **options)
+        def scenes(self, lessons, earlier):
+            scenes = super().scenes(lessons, earlier)
             first = next(one for one in scenes if one.split == "train")
             with_it = replace(first, id="collided", lineage=(*first.lineage, met.id))
             return [*scenes, with_it]
@@ -311,8 +312,8 @@ def test_a_walk_to_a_scene_of_a_lesson_that_was_learned_makes_its_links_stronger
     """And all others weaker; a night that learns nothing changes none."""
 
     class Walking(CheapRooms):
-        def dream(self, lessons, earlier, *met, **options):
-            scenes = super().dream(lessons, earlier, *met, **options)
+        def scenes(self, lessons, earlier):
+            scenes = super().scenes(lessons, earlier)
             way = (f"lesson:{lessons[0].id}", "experience:e1")
             return [replace(one, walk=way) if one.split == "train" else one for one in scenes]
 
@@ -332,3 +333,49 @@ def test_a_walk_to_a_scene_of_a_lesson_that_was_learned_makes_its_links_stronger
     slept(tmp_path, store, Walking(), max_lessons=1)
     after = weights()
     assert after[other] < 1 and after[walked] / after[other] > before[walked] / before[other]
+
+
+def test_a_lesson_that_was_tried_in_vain_is_tried_again_with_more(tmp_path, store):
+    store.add(correction(1))
+    rooms = CheapRooms(teachable=False)
+    slept(tmp_path, store, rooms)
+    assert rooms.more == {} and rooms.dreamt_with["more"] == {}
+    store.add(correction(2))
+    slept(tmp_path, store, rooms)
+    (first,) = (lesson.id for lesson in store.lessons("default") if lesson.experiences == ("e1",))
+    assert rooms.more == rooms.dreamt_with["more"] == {first: 1.5}
+    slept(tmp_path, store, rooms)
+    assert rooms.more[first] == 2 and set(rooms.more.values()) == {2, 1.5}
+
+
+def test_a_lesson_that_contradicts_a_learned_one_is_dreamt_with_it(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store)
+    newer = correction(1)
+    store.add(replace(newer, id="e9", time="2026-04-01T09:00:00Z", outcome=Outcome(-1, "The code is Heron9.")))
+    rooms = CheapRooms()
+    slept(tmp_path, store, rooms)
+    older = {one.experiences: one for one in store.lessons("default")}[("e1",)]
+    (newest,) = (one for one in store.lessons("default") if one.experiences == ("e9",))
+    assert rooms.dreamt_with["older"] == {newest.id: older}
+
+
+def test_the_report_tells_of_the_dreams_and_of_what_converged(tmp_path, store):
+    for number in (1, 2):
+        store.add(correction(number))
+    told = lambda night: "".join(  # noqa: E731
+        part for part in _printed(report(night)).split("\n") if part.startswith(("Dreams:", "Rounds:"))
+    )
+    first = slept(tmp_path, store, CheapRooms(diverse=Diversity(0.5, 0.25)), max_lessons=1)
+    assert told(first) == "Dreams:  8 scenes; 7 tokens were written in 2 s; 50% of word pairs are new, spread 0.25."
+    rooms = CheapRooms(converged=[])
+    second = slept(tmp_path, store, rooms)
+    assert "Rounds:  0 of 1 lessons converged. Not: " in told(second)
+    assert rooms.dreamt_with["before"] == [Diversity(0.5, 0.25)]
+    assert "0 of 1 lessons converged" in (second.folder / "report.html").read_text()
+
+
+def _printed(what):
+    out = StringIO()
+    Console(file=out, width=300).print(what)
+    return out.getvalue()

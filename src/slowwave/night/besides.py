@@ -1,0 +1,59 @@
+"""What a morning report says besides verdict and lessons: the dreams, what converged, the prompt, the judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slowwave.night import folder as files
+from slowwave.night.folder import NightFolder
+
+
+def besides(night: NightFolder) -> dict[str, str]:
+    """A sentence about each of them of which the night's folder knows something."""
+    told = {
+        "Dreams": _dreams(night.read(files.DREAMS)) if night.has(files.DREAMS) else "",
+        "Rounds": _rounds(night) if night.has(files.EXAM) else "",
+        "Prompt": _left(night.read(files.PROMPT)) if night.has(files.PROMPT) else "",
+        "Judge": _judge(night.read(files.JUDGE)) if night.has(files.JUDGE) else "",
+    }
+    return {about: text for about, text in told.items() if text}
+
+
+def _dreams(dreams: dict[str, Any]) -> str:
+    spent, diverse = dreams["spent"], dreams["diversity"]
+    parts = [f"{dreams['scenes']} scenes; {spent['tokens']} tokens were written in {spent['seconds']:.0f} s"]
+    if spent["stopped"]:
+        parts.append(f"no more was written: {spent['stopped'].rstrip('.')}")
+    if diverse:
+        again = ", dreamt once more as the first were too much alike" if dreams["again"] else ""
+        parts.append(f"{diverse['distinct']:.0%} of word pairs are new, spread {diverse['spread']:.2f}{again}")
+    return "; ".join(parts) + "."
+
+
+def _rounds(night: NightFolder) -> str:
+    """Which lessons' old reflex fired on none of enough novel scenes, in a night of rounds."""
+    converged = night.read(files.EXAM)["training"].get("converged")
+    if converged is None:
+        return ""
+    lessons = night.read(files.LESSONS)["lessons"]
+    open_ = [row["note"] for row in lessons if row["id"] not in converged]
+    done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
+    if not open_:
+        return f"{done}."
+    named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")
+    return f"{done}. Not: {named} Those that were not learned are tried again with more scenes."
+
+
+def _left(prompt: dict[str, Any]) -> str:
+    return (
+        f"{prompt['lessons']} lessons are in the weights and left the prompt, which is {prompt['tokens_a_turn']:.1f} "
+        f"tokens a turn shorter (newest {prompt['turns']} turns)."
+    )
+
+
+def _judge(agreement: dict[str, Any]) -> str:
+    told = "so it chose between answers" if agreement["trusted"] else "no better than chance, so it decided nothing"
+    return (
+        f"The judge agrees with {agreement['share']:.0%} of {agreement['labels']} labels that it did not see (always "
+        f"the commoner one: {agreement['chance']:.0%}), {told}."
+    )

@@ -1,0 +1,90 @@
+"""The room of dreams: who writes, within which budgets, and what happens when dreams collapse."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from slowwave.config import load_settings
+from slowwave.dream.diversity import Diversity
+from slowwave.models.endpoint import Endpoint
+from slowwave.night.rooms import DREAMER_KEY, ModelRooms
+from slowwave.records import Lesson
+from tests.unit.dream.conftest import SISTER, Echo, Hashes
+
+RICH, POOR = Diversity(1.0, 1.0), Diversity(0.01, 0.01)
+SMALL = ("dream.ordinary=4", "dream.prose=0", "dream.watch=0", "dream.composed=10")
+
+
+class Model(Echo):
+    """Echoes, and counts words as tokens."""
+
+    tokenizer = staticmethod(lambda text, **_: {"input_ids": text.split()})
+
+
+@pytest.fixture
+def dreamt(tmp_path: Any) -> Any:
+    """Dreams of one lesson under these settings; returns the engine and what was dreamt."""
+
+    def run(*wished: str, before: Any = (), lesson: Lesson = SISTER) -> tuple[Model, Any]:
+        engine = Model()
+        settings = load_settings(tmp_path / "home", (*SMALL, *wished))
+        rooms = ModelRooms(settings, tmp_path / "cache", engine=engine, embedder=Hashes())  # type: ignore[arg-type]
+        options: dict[str, Any] = {"more": {}, "older": {}, "seed": 1, "deadline": float("inf")}
+        return engine, rooms.dream([lesson], [], [], None, before=before, progress=lambda *_: None, **options)
+
+    return run
+
+
+def test_dreams_say_what_they_took_and_how_diverse_they_are(dreamt: Any) -> None:
+    engine, found = dreamt()
+    assert found.spent.tokens > 0 and found.spent.stopped == "" and not found.again
+    assert 0 < found.diversity.distinct <= 1 and 0 < found.diversity.spread < 1
+    assert len(engine.completions) == 1
+
+
+def test_collapsed_dreams_are_dreamt_once_more_and_hotter(dreamt: Any) -> None:
+    _, usual = dreamt()
+    engine, found = dreamt(before=[RICH])
+    assert found.again and len(engine.completions) == 2
+    first, second = engine.completions
+    assert second["temperature"] == pytest.approx(1.3 * first["temperature"]) and second["seed"] != first["seed"]
+    worth = lambda one: one.diversity.distinct + one.diversity.spread  # noqa: E731
+    assert worth(found) >= worth(usual)
+    for before, settings in (([POOR], ()), ([RICH], ("dream.diversity=0",))):
+        engine, found = dreamt(*settings, before=before)
+        assert not found.again and len(engine.completions) == 1
+
+
+def test_a_spent_dreamer_is_told_of(dreamt: Any) -> None:
+    _, found = dreamt("dream.max_tokens=5", "dream.written=3")
+    assert found.spent.stopped == "its 5 tokens were spent" and found.scenes
+
+
+def test_the_dreamer_of_the_settings_writes(dreamt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def complete(self: Endpoint, prompts: Any, *, n: int = 1, **_: Any) -> list[list[str]]:
+        asked.append((self.url, self.model, self._headers))
+        return [[""] * n for _ in prompts]
+
+    monkeypatch.setattr(Endpoint, "complete", complete)
+    monkeypatch.setenv(DREAMER_KEY, "secret")
+    engine, _ = dreamt("dream.dreamer=http://127.0.0.1:9/v1#big")
+    assert asked == [("http://127.0.0.1:9/v1", "big", {"authorization": "Bearer secret"})] and not engine.completions
+    loaded: list[Any] = []
+    other = Model()
+    other.version = None
+    monkeypatch.setattr("slowwave.night.rooms.resolve", lambda name, cache: name)
+    monkeypatch.setattr(
+        "slowwave.models.engine.Engine", SimpleNamespace(load=lambda *what, **_: loaded.append(what) or other)
+    )
+    engine, found = dreamt("dream.dreamer=larger")
+    assert loaded == [("larger",)] and other.completions and not engine.completions and found.scenes
+
+
+def test_a_dreamer_that_is_down_does_not_end_the_night(dreamt: Any) -> None:
+    _, found = dreamt("dream.dreamer=http://127.0.0.1:9/v1#big")
+    assert "cannot be used" in found.spent.stopped and found.scenes
