@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import _arms
 import _dream_arms as arms_
+import _dream_plot
 import _dream_rows
 import _night
 import _quality
@@ -124,7 +125,8 @@ def main() -> None:
     parser.add_argument("--ordinary", type=int, default=200, help="ordinary scenes")
     parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
     parser.add_argument("--count", type=int, default=32, help="lessons")
-    parser.add_argument("--from-log", type=Path, help="run nothing; the table of the results in that file")
+    parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")
+    parser.add_argument("--from-log", type=Path, help="run nothing; the table and the plot of the results in that file")
     args = parser.parse_args()
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
@@ -139,6 +141,8 @@ def main() -> None:
         results = [json.loads(line) for line in args.from_log.read_text().splitlines()]
     else:
         results = night_quality.run(args, arms, job)
+    if args.plot:
+        _dream_plot.plot(results, arms, args.plot)
     finish(_dream_rows.rows_of(results, arms), args)
 
 

@@ -82,7 +82,7 @@ class Dreamer:
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
             scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng, older or {})
-            scenes = bounded(scenes, self.settings.max_scenes)
+            scenes = bounded(once(scenes), self.settings.max_scenes)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
             if self.settings.sensible < 1:
@@ -126,6 +126,15 @@ class Dreamer:
         return out + [
             scene(None, "ordinary", f"Continue this text: {opening}", rest, "prose") for opening, rest in passages
         ]
+
+
+def once(scenes: Sequence[Scene]) -> list[Scene]:
+    """No input is dreamt twice in a night for one lesson: of scenes that ask the same, the first."""
+    found: dict[tuple[object, ...], Scene] = {}
+    for one in scenes:
+        said = tuple((message["role"], normalise(message["content"])) for message in one.messages)
+        found.setdefault((one.lesson, one.split, said), one)
+    return list(found.values())
 
 
 def bounded(scenes: Sequence[Scene], most: int) -> list[Scene]:

@@ -10,7 +10,7 @@ import pytest
 
 from slowwave.dream import written as room
 from slowwave.dream.collide import Collider, Memory
-from slowwave.dream.dreamer import bounded
+from slowwave.dream.dreamer import bounded, once
 from slowwave.dream.make import scene
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Budgeted
@@ -132,6 +132,19 @@ def test_a_dreamer_writes_wordings_and_situations_and_the_base_answers(
     assert all(one.answer for one in scenes)
     exam = {one.messages[-1]["content"] for one in scenes if one.split == "exam"}
     assert not exam & {one.messages[-1]["content"] for one in scenes if one.split == "train"}
+
+
+def test_no_input_is_dreamt_twice_for_a_lesson(lessons: dict[str, Lesson]) -> None:
+    texts = ("Who?", "WHO", "What?")
+    one, shouted, other = (scene(lessons["sister"], "apply", text, "A.", "composed") for text in texts)
+    habit = scene(lessons["ahoy"], "near_miss", "Who?", None, "near")
+    assert once([one, shouted, other, habit, one]) == [one, other, habit]
+
+
+def test_a_night_of_many_chains_has_none_twice(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
+    scenes = dreamer(chains=60, apply=2, composed=2).dream([lessons["sister"], lessons["deploy"]], seed=1)
+    asked = [(one.lesson, one.messages[-1]["content"]) for one in scenes if one.kind == "chain"]
+    assert 1 < len(asked) == len(set(asked))
 
 
 def test_scenes_are_bounded_alike_for_every_lesson(lessons: dict[str, Lesson]) -> None:

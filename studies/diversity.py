@@ -1,0 +1,105 @@
+"""Whether dreams collapse: the same lessons dreamt on each of ten nights of a home that learns more every night.
+
+A dreamer that fed on its own dreams would repeat itself more every night. Ours dreams with the base, whatever version
+is served, and of what was lived; with collisions (`collided`), also of what earlier nights taught.
+
+    python studies/diversity.py --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import _memories
+import _night
+from _table import Row, arguments, finish
+
+from slowwave.dream.collide import Collider
+from slowwave.dream.diversity import diversity
+from slowwave.dream.dreamer import Dreamer
+from slowwave.dream.settings import DreamSettings
+from slowwave.records import Scene
+
+NIGHTS = 10
+ARMS = {"alone": 0.0, "collided": 1.0}  # share of the scenes that is dreamt once more with other memories
+# Anchors are none of what is measured, and take most of a dream's time
+_APART = DreamSettings(near_miss=0, composed_near=0, ordinary=0, prose=0, watch=0, exam_near_miss=0)
+
+
+def course(args: argparse.Namespace, arm: str, seed: int) -> np.ndarray:
+    """The figures of each lesson on each night, [2 (distinct, spread), lessons, nights]."""
+    engine, embedder = _night.engine(args), _night._embedder(args.embedder)
+    items = [item for item in _night.items(args) if item.lesson and item.lesson.question and item.lesson.answer]
+    items = [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
+    lessons = [item.lesson for item in items[: args.each] if item.lesson]
+    settings = replace(_APART, collided=ARMS[arm])
+    earlier: list[Scene] = []
+    out = []
+    for night in range(NIGHTS):
+        lived = items[: (night + 1) * args.each]
+        collider = None
+        if settings.collided:
+            collider = Collider(_memories.memories(lived), embedder, _memories.graph(lived, embedder))
+        dreamer = Dreamer(engine, embedder, settings, collider=collider)
+        scenes = dreamer.dream(lessons, earlier=earlier, seed=100 * seed + night)
+        earlier += scenes
+        of = [diversity([one for one in scenes if one.lesson == lesson.id], embedder) for lesson in lessons]
+        out.append([(one.distinct, one.spread) if one else (np.nan, np.nan) for one in of])
+        print(f"{arm}, seed {seed}, night {night + 1}: {np.round(np.nanmean(out[-1], axis=0), 3)}", flush=True)
+    return np.array(out).transpose(2, 1, 0)
+
+
+def lost(figures_L_N: np.ndarray) -> float:
+    """The share that a straight line through the means of the nights loses from the first to the last."""
+    mean_N = np.nanmean(figures_L_N, axis=0)
+    slope, start = np.polyfit(np.arange(len(mean_N)), mean_N, 1)
+    return float(-slope * (len(mean_N) - 1) / start)
+
+
+def main() -> None:
+    """Read the command line, dream, print the table."""
+    parser = arguments(__doc__ or "")
+    models = Path(os.environ.get("SLOWWAVE_CACHE", "~/.cache/slowwave")).expanduser() / "models"
+    parser.add_argument("--model", default=str(models / "smollm2-135m-instruct"), help="folder of the base model")
+    parser.add_argument("--embedder", default=str(models / "minilm-l6-v2"), help="folder of the embedding model")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the base")
+    parser.add_argument("--lessons", default="exam", choices=("dev", "exam"), help="whose lessons are dreamt of")
+    parser.add_argument(
+        "--each", type=int, default=3, help="lessons that are dreamt each night, and more that are learned"
+    )
+    parser.add_argument("--arms", default=", ".join(ARMS))
+    args = parser.parse_args()
+    if args.smoke:
+        args.seeds, args.lessons, args.each, args.arms = 1, "dev", 1, "alone"
+    rows = []
+    for arm in (one.strip() for one in args.arms.split(",")):
+        if arm not in ARMS:
+            parser.error(f"There is no arm {arm!r}; there are {', '.join(ARMS)}.")
+        figures = np.concatenate([course(args, arm, seed) for seed in range(args.seeds)], axis=1)
+        for of_L_N, name in zip(figures, ("distinct word pairs", "spread of the vectors"), strict=True):
+            for night in (0, NIGHTS - 1):
+                rows.append(Row(f"{arm}: {name}, night {night + 1}", *_drawn(of_L_N[:, [night]], np.nanmean)))
+            name = f"{arm}: {name}, lost over {NIGHTS} nights"
+            rows.append(Row(name, *_drawn(of_L_N, lost), 0.1, 0.0, at_most=True))
+    finish(rows, args)
+
+
+def _drawn(of_L_N: np.ndarray, figure: Callable[[np.ndarray], float]) -> tuple[float, float, float]:
+    """The figure, and its interval over lessons drawn anew."""
+    draw = np.random.default_rng(0)
+    drawn = [figure(of_L_N[draw.integers(len(of_L_N), size=len(of_L_N))]) for _ in range(2000)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(figure(of_L_N)), float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()
