@@ -20,6 +20,27 @@ _SMALL = frozenset(
     " they me my your his her its our their this that what which who where when why how not no can will would"
     " should".split()
 )
+_OPENING = 12  # words that are an answer's beginning
+# Classes of words by what they do in a sentence, after the closed classes of English grammars (Quirk et al. 1985)
+_CLASSES = {
+    "adding": "and also too moreover besides furthermore additionally addition well plus both",
+    "opposing": "but however although though yet while whereas instead rather despite unless except still",
+    "reasoning": "because since so therefore thus hence due reason reasons why means result",
+    "ordering": "first second third then next after before finally last later once step steps start begin",
+    "illustrating": "example instance such like including include includes e.g especially particular",
+    "hedging": "may might could perhaps maybe probably usually often sometimes generally typically likely possible can",
+    "obliging": "must should need needs have has ought always never important essential necessary make sure ensure",
+    "denying": "not no never none nothing neither nor cannot can't don't doesn't isn't aren't won't wouldn't unable",
+    "strengthening": "very really truly extremely highly incredibly absolutely quite most best amazing perfect great",
+    "defining": "is are was were refers means called known type kind form",
+    "addressing": "we us our ours let's together",
+    "speaking": "i me my mine i'm i've i'd i'll myself am",
+    "pointing": "this these that those here there it its they them",
+    "measuring": "one two three four five six seven eight nine ten half many much several few some more less",
+    "placing": "of in on at by for from with into over under between through during about around across",
+    "asking": "what which who where when why how would you could do is are",
+}
+_MEMBERS = [frozenset(words.split()) for words in _CLASSES.values()]  # a word may be of several
 
 
 def traits(question: str, answer: str) -> np.ndarray:
@@ -45,7 +66,37 @@ def traits(question: str, answer: str) -> np.ndarray:
         count(len(re.findall(r"[*_#`|\[\]{}]", answer))), count(len(_NICE.findall(answer))),
         lower[:1] in (["i"], ["i'm"], ["i'd"]), lower[:1] in (["yes"], ["no"], ["yeah"], ["sure"]),
         _GREETING.match(answer) is not None, count(answer.count(",")),
+        *_beginning(asked, lower, answer), *_repeated(lower), *_classes(lower), *_marks(answer, lower),
     ], np.float32)  # fmt: skip
+
+
+def _beginning(asked: set[str], lower: list[str], answer: str) -> list[float]:
+    """How the answer takes up the question, and how soon it is through with a first sentence."""
+    opening = set(lower[:_OPENING])
+    first = re.split(r"(?<=[.!?:])\s", answer.strip(), maxsplit=1)[0].split()
+    return [float(len(asked & opening)), len(asked & opening) / max(1, len(asked)), float(np.log1p(len(first)))]
+
+
+def _repeated(lower: list[str]) -> list[float]:
+    """How many words come again, what share is new, and how often the most frequent word of content comes."""
+    content = [word for word in lower if word and word not in _SMALL]
+    again = len(lower) - len(set(lower))
+    often = max((content.count(word) for word in set(content)), default=0)
+    return [float(np.log1p(again)), len(set(lower)) / max(1, len(lower)), float(np.log1p(often))]
+
+
+def _classes(lower: list[str]) -> list[float]:
+    """How many words of each class."""
+    return [float(np.log1p(sum(word in members for word in lower))) for members in _MEMBERS]
+
+
+def _marks(answer: str, lower: list[str]) -> list[float]:
+    """Colons and brackets, and the shares of long and of short words."""
+    many = max(1, len(lower))
+    return [
+        float(np.log1p(len(re.findall(r"[:;]", answer)))), float(np.log1p(len(re.findall(r"[()]", answer)))),
+        sum(len(word) > 7 for word in lower) / many, sum(len(word) < 4 for word in lower) / many,
+    ]  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

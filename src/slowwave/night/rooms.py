@@ -252,7 +252,9 @@ class ModelRooms:
         started = engine.load_adapter(start) if start is not None else None
         dream, learn = self.settings.dream, self.settings.learn
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
-        rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed) if dream.rounds > 1 else None
+        rounds = None
+        if dream.rounds > 1:
+            rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed, more=more)
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,

@@ -7,7 +7,7 @@ is over early.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class Rounds:
         taught: the curriculum of the same scenes: its anchors are dealt out to the rounds.
         most: scenes a lesson in the whole night; what is dreamt beyond them is there to choose from. None: two thirds
             of what the lesson with most has.
+        more: lessons, by id, that get so many times the scenes of the others.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
 
@@ -48,6 +49,7 @@ class Rounds:
     settings: LearnSettings
     seed: int
     most: int | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
@@ -61,14 +63,15 @@ class Rounds:
         left = dict(pool)
         near = [a for a in self.taught.anchors if not a.from_start]
         near = [near[i] for i in rng.permutation(len(near))]
-        most = self.most or max(1, round(2 / 3 * max(map(len, pool.values()), default=1)))
-        each = -(-most // self.dream.rounds)
+        usual = max((len(mine) / self.more.get(lesson, 1) for lesson, mine in pool.items()), default=1)
+        each = -(-(self.most or max(1, round(2 / 3 * usual))) // self.dream.rounds)
+        wanted = {lesson: round(each * self.more.get(lesson, 1)) for lesson in pool}
         dealt, used = 0, set[str]()
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
             if number:
-                unseen = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * each]]
+                unseen = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * wanted[lesson]]]
                 sampled = self._sampled(unseen, loud.temperature)
                 self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
                 new = [one for one in sampled if one.scene.id not in used]
@@ -77,10 +80,10 @@ class Rounds:
                     return
             for lesson, mine in left.items():
                 if not number:
-                    picked += _cycled([Sampled(one, (), (), ()) for one in mine], each)
+                    picked += _cycled([Sampled(one, (), (), ()) for one in mine], wanted[lesson])
                 elif lesson not in self.converged:
                     free = [one for one in sampled if one.scene.lesson == lesson]
-                    picked += _cycled(self.choose(free, each, rng), each)
+                    picked += _cycled(self.choose(free, wanted[lesson], rng), wanted[lesson])
             used |= {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]

@@ -114,6 +114,11 @@ def test_a_lesson_with_few_scenes_is_learned_as_often() -> None:
     assert [len(own(one, TEA)) for one in made.plan()] == [4, 4]
 
 
+def test_a_lesson_that_was_tried_in_vain_gets_more_in_every_round() -> None:
+    _, course = planned(Engine(Ilse=0.5, Tea=0.5), more={TEA.id: 1.5})
+    assert [(len(own(one, ILSE)), len(own(one, TEA))) for one in course] == [(2, 3)] * 3
+
+
 def test_alike_rounds_are_alike() -> None:
     _, course = planned(Engine(Ilse=0.5, Tea=0.5), steady=True)
     assert [one.anneal for one in course] == [False] * 3 and [len(one.anchors) for one in course] == [4, 4, 4]
