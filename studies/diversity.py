@@ -29,7 +29,6 @@ from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.settings import DreamSettings
 from slowwave.records import Scene
 
-NIGHTS = 10
 ARMS = {"alone": 0.0, "collided": 1.0}  # share of the scenes that is dreamt once more with other memories
 # Anchors are none of what is measured, and take most of a dream's time
 _APART = DreamSettings(near_miss=0, composed_near=0, ordinary=0, prose=0, watch=0, exam_near_miss=0)
@@ -44,7 +43,7 @@ def course(args: argparse.Namespace, arm: str, seed: int) -> np.ndarray:
     settings = replace(_APART, collided=ARMS[arm])
     earlier: list[Scene] = []
     out = []
-    for night in range(NIGHTS):
+    for night in range(args.nights):
         lived = items[: (night + 1) * args.each]
         collider = None
         if settings.collided:
@@ -76,19 +75,22 @@ def main() -> None:
     parser.add_argument(
         "--each", type=int, default=3, help="lessons that are dreamt each night, and more that are learned"
     )
+    parser.add_argument("--nights", type=int, default=10, help="nights in a row, two at least")
     parser.add_argument("--arms", default=", ".join(ARMS))
     args = parser.parse_args()
+    if args.nights < 2:
+        parser.error("Something can be lost over two nights at least.")
     if args.smoke:
-        args.seeds, args.lessons, args.each, args.arms = 1, "dev", 1, "alone"
+        args.seeds, args.lessons, args.each, args.nights, args.arms = 1, "dev", 1, 2, "alone"
     rows = []
     for arm in (one.strip() for one in args.arms.split(",")):
         if arm not in ARMS:
             parser.error(f"There is no arm {arm!r}; there are {', '.join(ARMS)}.")
         figures = np.concatenate([course(args, arm, seed) for seed in range(args.seeds)], axis=1)
         for of_L_N, name in zip(figures, ("distinct word pairs", "spread of the vectors"), strict=True):
-            for night in (0, NIGHTS - 1):
+            for night in (0, args.nights - 1):
                 rows.append(Row(f"{arm}: {name}, night {night + 1}", *_drawn(of_L_N[:, [night]], np.nanmean)))
-            name = f"{arm}: {name}, lost over {NIGHTS} nights"
+            name = f"{arm}: {name}, lost over {args.nights} nights"
             rows.append(Row(name, *_drawn(of_L_N, lost), 0.1, 0.0, at_most=True))
     finish(rows, args)
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("bench/precision.py", "training"),
         ("bench/memory_graph.py", "a rank around"),
         ("studies/judge.py", "agreement"),
+        ("studies/diversity.py", "lost over 2 nights"),
     ],
 )
 def test_smoke(script: str, figure: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The parts of studies/dreams.py that need no model: the graph it spoils, what tokens buy, and its table."""
+"""What of the dreams' studies needs no model: the graph that is spoilt, what tokens buy, tables and the plot."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tests.unit.dream.conftest import Hashes
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "studies")]
-_dream_arms, _dream_rows, _memories, _quality = map(
-    importlib.import_module, ("_dream_arms", "_dream_rows", "_memories", "_quality")
+_dream_arms, _dream_plot, _dream_rows, _memories, _quality, dreams, diversity = map(
+    importlib.import_module,
+    ("_dream_arms", "_dream_plot", "_dream_rows", "_memories", "_quality", "dreams", "diversity"),
 )
 
 ITEMS = _quality.load(ROOT / "bench" / "lessons" / "dev.json", 6)
@@ -73,3 +74,28 @@ def test_the_table_tells_ratios_differences_and_doublings() -> None:
     assert rows["walk, to x16: held-out wordings gained"].value == pytest.approx(0.5)
     assert rows["walk: near misses right, against base"].value == 0
     assert rows["walk: drift, nats a token (and the seeds' range)"].value == pytest.approx(0.015)
+
+
+def test_an_arm_has_a_size_and_settings_of_learning() -> None:
+    arm, size, learn = dreams.sized("links shuffled x4 kl_weight=6 rank=8")
+    assert arm is _dream_arms.ARMS["links shuffled"] and size == 4 and (learn.kl_weight, learn.rank) == (6, 8)
+    assert dreams.sized("walk")[1] == 16
+    for wrong in ("walks", "walk x", "walk kl=3"):
+        with pytest.raises((KeyError, ValueError)):
+            dreams.sized(wrong)
+
+
+def test_the_plot_shows_every_arm_but_the_base(tmp_path: Path) -> None:
+    some = [result(arm, seed, 0.5, [1.0, 0, 0, 0]) for arm in ("base", "walk", "seven forms") for seed in range(2)]
+    _dream_plot.plot(some, ["base", "walk", "seven forms", "edge"], tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text()
+    assert "<!-- walk -->" in drawn and "<!-- seven forms -->" in drawn
+    assert "<!-- base -->" not in drawn and "<!-- edge -->" not in drawn
+
+
+def test_what_is_lost_over_nights_is_read_off_a_line() -> None:
+    falling = np.array([[1.0, 0.9, 0.8], [0.5, 0.45, 0.4]])
+    assert diversity.lost(falling) == pytest.approx(0.2)
+    assert diversity.lost(falling[:, ::-1]) == pytest.approx(-0.25), "what is gained"
+    value, low, high = diversity._drawn(falling, diversity.lost)
+    assert value == pytest.approx(0.2) and low <= value + 1e-9 and value <= high + 1e-9
