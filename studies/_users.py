@@ -1,8 +1,8 @@
 """Simulated users: each finds an answer good by a rule that it never breaks, and says so with some noise.
 
 A rule counts something in the text of an answer and asks for more of it than the middle answer of the pool has, or for
-less; some users have two rules. The judge was changed until it did well by the users of TUNING; those of HELD_OUT were
-written down before that, count other things, and make the figures.
+less; some users have two rules. The judge was changed with the users of TUNING in view, and then with those of HELD_OUT
+as well, which made its figures before that. Those of `_tastes.py` make them now.
 """
 
 from __future__ import annotations

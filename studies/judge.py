@@ -1,9 +1,10 @@
 """How well the judge knows a user's taste after some labels: agreement with held-out labels of simulated users.
 
 A pool of answers of the default model to everyday questions, in several manners; users who each find good what a rule
-of theirs says and never break it, with 10 % noise in what they say (`_users.py`). The judge learns from labels on some
-questions and is asked about others. Agreement is with the noisy labels, of which even the rule itself meets 0.90. Users
-who find less than a fifth or more than four fifths of the pool good are left out: to agree with them takes no judge.
+of theirs says and never break it, with 10 % noise in what they say (`_tastes.py`, written apart from the judge). The
+judge learns from labels on some questions and is asked about others. Agreement is with the noisy labels, of which even
+the rule itself meets 0.90. Users who find less than a fifth or more than four fifths of the pool good are left out: to
+agree with them takes no judge.
 
     python studies/judge.py --seeds 3
 """
@@ -20,6 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import _tastes
 import _users
 from _table import Row, arguments, finish
 
@@ -113,12 +115,18 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=400, help="of the pool, each with two answers")
     parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
     parser.add_argument("--tuning", action="store_true", help="the users by whom the judge was changed")
+    parser.add_argument("--pool", type=Path, help="keep the pool of answers there, or take it from there (.json)")
     args = parser.parse_args()
     counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((4,), 6, 6)
     engine = Engine.load(args.model)
-    pairs = pool(engine, questions, tokens)
+    if args.pool and args.pool.exists():
+        pairs = [(question, answer) for question, answer in json.loads(args.pool.read_text())]
+    else:
+        pairs = pool(engine, questions, tokens)
+    if args.pool:
+        args.pool.write_text(json.dumps(pairs))
     examples = read(engine, Embedder.load(args.embedder), pairs)
-    users = _users.TUNING if args.tuning else _users.HELD_OUT
+    users = _users.TUNING | _users.HELD_OUT if args.tuning else _tastes.TASTES
     every = {name: _users.good(wishes, pairs) for name, wishes in list(users.items())[: 3 if args.smoke else None]}
     kept = {name: good_N for name, good_N in every.items() if 0.2 <= good_N.mean() <= 0.8}
     found: dict[tuple[str, int, str], list[float]] = {}

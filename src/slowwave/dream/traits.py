@@ -91,9 +91,11 @@ def _classes(lower: list[str]) -> list[float]:
 
 
 def _marks(answer: str, lower: list[str]) -> list[float]:
-    """Colons and brackets, and the shares of long and of short words."""
+    """Names within sentences, colons and brackets, and the shares of long and of short words."""
     many = max(1, len(lower))
+    names = len(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", answer))
     return [
+        float(np.log1p(names)),
         float(np.log1p(len(re.findall(r"[:;]", answer)))), float(np.log1p(len(re.findall(r"[()]", answer)))),
         sum(len(word) > 7 for word in lower) / many, sum(len(word) < 4 for word in lower) / many,
     ]  # fmt: skip
