@@ -42,7 +42,7 @@ class DreamSettings:
     max_scenes: int = 0  # training scenes a night in which lessons apply; 0: as many as there are
     max_tokens: int = 0  # tokens a night that the dreamer writes; 0: no bound
     max_seconds: float = 0.0  # seconds a night that it may take to write them; 0: no bound
-    diversity: float = 0.9  # share of earlier nights' that a night's dreams keep, or they are dreamt once more, hotter
+    diversity: float = 0.8  # share of the first ten nights' that dreams keep, or they are dreamt once more, hotter
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:

@@ -63,10 +63,10 @@ def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
 
 
 def diversities(home: Path, persona: str) -> list[Diversity]:
-    """How diverse the dreams of earlier nights were, the newest ten."""
+    """How diverse the dreams of the first ten nights were: held against the newest, a slow decline would never show."""
     kept = [night.read(files.DREAMS) for night in files.folders(home)
             if night.persona == persona and night.closed and night.has(files.DREAMS)]  # fmt: skip
-    return [Diversity(**one["diversity"]) for one in kept if one["diversity"]][-10:]
+    return [Diversity(**one["diversity"]) for one in kept if one["diversity"]][:10]
 
 
 def wording(lesson: Lesson) -> str:

@@ -10,9 +10,10 @@ from rich.console import Console
 from slowwave.dream.diversity import Diversity
 from slowwave.errors import LeaseHeld, TrainingError
 from slowwave.models.registry import Registry
-from slowwave.night import history
+from slowwave.night import folder, history, past
 from slowwave.night.folder import find
 from slowwave.night.lease import Lease
+from slowwave.night.ledger import now
 from slowwave.night.report import report
 from slowwave.night.rooms import FRACTIONS
 from slowwave.records import Outcome
@@ -379,3 +380,13 @@ def _printed(what):
     out = StringIO()
     Console(file=out, width=300).print(what)
     return out.getvalue()
+
+
+def test_dreams_are_held_against_the_first_ten_nights_of_their_persona(tmp_path):
+    for number in range(1, 15):
+        night = folder.create(tmp_path, {"persona": "other" if number == 2 else "default"})
+        night.write("dreams.json", {"diversity": None if number == 3 else {"distinct": number / 100, "spread": 0.5}})
+        if number != 4:  # not closed
+            night.ledger.write("report", now(), [])
+    kept = [round(100 * one.distinct) for one in past.diversities(tmp_path, "default")]
+    assert kept == [1, 5, 6, 7, 8, 9, 10, 11, 12, 13]
