@@ -92,6 +92,17 @@ def somebody_else(question: str) -> list[str]:
     return out or _not_the_assistant(question)
 
 
+def owned_by_another(message: str, rng: np.random.Generator) -> str | None:
+    """A longer message with another's things in place of the user's: what the user says, tells or writes stays theirs.
+    None where nothing of the user's is in it."""
+    if re.search(r"\b(?:my|our)\b", message, re.IGNORECASE):
+        person = _OTHERS[int(rng.integers(len(_OTHERS)))]
+        turned = re.sub(r"\b(?:my|our)\b", f"{person}'s", message, flags=re.IGNORECASE)
+        return turned[:1].upper() + turned[1:]
+    others = somebody_else(message)
+    return others[int(rng.integers(len(others)))] if others else None
+
+
 def _turned(question: str, person: str) -> str:
     """What the user asks of themselves, asked of a person."""
     be, do = _verbs(person)

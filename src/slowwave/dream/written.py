@@ -138,9 +138,8 @@ def _scenes(
         form = name.rsplit(" ", 1)[0]
         made = scene(lesson, "apply", text, lesson.answer, f"written:{form}")
         out.append(made if memory is None else _with(made, memory))
-        others = minimal.somebody_else(text)
-        if others:
-            other = others[int(rng.integers(len(others)))]
+        other = minimal.owned_by_another(text, rng)
+        if other is not None:
             out.append(scene(lesson, "near_miss", other, None, "near:written"))
     return out
 
