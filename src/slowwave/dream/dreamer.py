@@ -129,10 +129,13 @@ class Dreamer:
 
 
 def once(scenes: Sequence[Scene]) -> list[Scene]:
-    """No input is dreamt twice in a night for one lesson: of scenes that ask the same, the first."""
+    """No input is dreamt twice in a night for one lesson: of scenes that say the same, letter by letter, the first.
+
+    One that is typed without capitals is another input.
+    """
     found: dict[tuple[object, ...], Scene] = {}
     for one in scenes:
-        said = tuple((message["role"], normalise(message["content"])) for message in one.messages)
+        said = tuple((message["role"], message["content"]) for message in one.messages)
         found.setdefault((one.lesson, one.split, said), one)
     return list(found.values())
 
