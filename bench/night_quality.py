@@ -286,9 +286,8 @@ def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, An
         ) as pool:
             pending = {pool.submit(job, args, arm, seed, work): (arm, seed) for arm, seed in early}
             while True:
-                dreaming = any(
-                    arm == "dream" for arm, _ in pending.values()
-                )  # in order, so that the longest can be first
+                # None before all is dreamt: then in the order of the arms, so that the longest can be named first
+                dreaming = any(arm == "dream" for arm, _ in pending.values())
                 ready = [] if dreaming else [one for one in late if one[0] == "clock" or _dreamt(work, one[1])]
                 for one in ready:
                     late.remove(one)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +31,7 @@ class LessonDreamer:
         """The same with so many times the scenes: for a lesson that earlier nights did not teach."""
         out, s = copy(self), self.settings
         grown = {name: round(getattr(s, name) * factor) for name in ("apply", "composed", "composed_near", "near_miss")}
-        out.settings = replace(s, **grown)
+        out.settings = s.within(**grown)
         return out
 
     def scenes(

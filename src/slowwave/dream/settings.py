@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from slowwave.errors import SettingsError
+
+_BOUNDS = {
+    "apply": (1, 500), "composed": (0, 1000), "composed_near": (0, 1000),
+    "near_miss": (0, 500), "ordinary": (0, 5000), "exam_apply": (1, 50),
+    "exam_near_miss": (0, 50), "watch": (0, 500), "prose": (0, 40),
+    "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024),
+    "near_tokens": (4, 1024), "temperature": (0.05, 2.0),
+    "similarity": (0.0, 1.0), "rehearsal": (0, 500),
+    "sensible": (0.1, 1.0), "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999),
+    "reflex": (0.01, 0.5),
+    "collided": (0.0, 1.0), "chains": (0, 500), "written": (0, 500), "max_scenes": (0, 1_000_000),
+    "max_tokens": (0, 100_000_000), "max_seconds": (0.0, 86_400.0), "diversity": (0.0, 1.0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,19 +59,7 @@ class DreamSettings:
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 
     def __post_init__(self) -> None:
-        bounds = {
-            "apply": (1, 500), "composed": (0, 1000), "composed_near": (0, 1000),
-            "near_miss": (0, 500), "ordinary": (0, 5000), "exam_apply": (1, 50),
-            "exam_near_miss": (0, 50), "watch": (0, 500), "prose": (0, 40),
-            "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024),
-            "near_tokens": (4, 1024), "temperature": (0.05, 2.0),
-            "similarity": (0.0, 1.0), "rehearsal": (0, 500),
-            "sensible": (0.1, 1.0), "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999),
-            "reflex": (0.01, 0.5),
-            "collided": (0.0, 1.0), "chains": (0, 500), "written": (0, 500), "max_scenes": (0, 1_000_000),
-            "max_tokens": (0, 100_000_000), "max_seconds": (0.0, 86_400.0), "diversity": (0.0, 1.0),
-        }  # fmt: skip
-        for name, (low, high) in bounds.items():
+        for name, (low, high) in _BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"dream.{name} is {getattr(self, name)}; it must be from {low} to {high}.")
         if self.dreamer.startswith(("http:", "https:")) and not all(self.endpoint):
@@ -66,6 +67,14 @@ class DreamSettings:
                 f"dream.dreamer is {self.dreamer!r}, which names no endpoint and model.",
                 'Write it like "http://127.0.0.1:8000/v1#qwen".',
             )
+
+    def within(self, **changes: float) -> DreamSettings:
+        """With these values, or the nearest that are allowed."""
+        kept: dict[str, Any] = {}
+        for name, value in changes.items():
+            low, high = _BOUNDS[name]
+            kept[name] = max(low, min(high, value))
+        return replace(self, **kept)
 
     @property
     def endpoint(self) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from slowwave.night import folder as files
 from slowwave.night.folder import NightFolder
 from slowwave.records import Lesson, Scene, from_dict, new_id
 
+MORE, MOST = 0.5, 2.0  # of the usual scenes again for each night that tried a lesson in vain; times them at most
+
 
 def scenes_of(home: Path, lessons: Sequence[Lesson]) -> list[Scene]:
     """The scenes with which lessons were learned: from the night that learned each, else the newest that dreamed of it.
@@ -60,6 +62,12 @@ def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
             if same and (failed or verdict["verdict"] == "rejected"):
                 counts[row["lesson"]] = counts.get(row["lesson"], 0) + (1 if failed else 0.5)
     return counts
+
+
+def more(home: Path, store: Store, lessons: Sequence[Lesson]) -> dict[str, float]:
+    """By id, how many times the usual scenes lessons get that earlier nights tried in vain."""
+    tried = attempts(home, store, lessons[0].persona) if lessons else {}
+    return {one.id: min(MOST, 1 + MORE * tried[one.id]) for one in lessons if tried.get(one.id)}
 
 
 def diversities(home: Path, persona: str) -> list[Diversity]:

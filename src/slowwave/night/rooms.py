@@ -217,7 +217,7 @@ class ModelRooms:
         first = once(settings, seed)
         if first.diversity is None or first.diversity.holds(before, settings.diversity):
             return first
-        hotter = replace(settings, temperature=min(2.0, settings.temperature * HOTTER), samples=settings.samples + 1)
+        hotter = settings.within(temperature=settings.temperature * HOTTER, samples=settings.samples + 1)
         second = once(hotter, seed + 1)
         worth = lambda one: one.diversity.distinct + one.diversity.spread if one.diversity else 0.0  # noqa: E731
         return replace(max(first, second, key=worth), again=True)

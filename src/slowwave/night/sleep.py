@@ -42,7 +42,6 @@ from slowwave.night.walked import strengthen
 from slowwave.records import Lesson, Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
-MORE = 0.5  # of the usual scenes again, for each night that tried a lesson in vain
 MAX_RESUMES = 3  # a night that dies so often in one place will die there again
 
 
@@ -175,7 +174,7 @@ class Sleep:
             if permitted(self.store, one, self._permission())
         }  # fmt: skip
         dreamt = self.rooms.dream(
-            [*lessons, *lost], kept, met, graph, more=self._more(lessons), older=older,
+            [*lessons, *lost], kept, met, graph, more=past.more(self.home, self.store, lessons), older=older,
             before=past.diversities(self.home, self.persona), seed=night.number, deadline=self.deadline,
             progress=self.progress,
         )  # fmt: skip
@@ -192,11 +191,6 @@ class Sleep:
         if not self.settings.dream.collided:
             return []
         return memories(self.store, self.persona, self._permission())
-
-    def _more(self, lessons: Sequence[Lesson]) -> dict[str, float]:
-        """How many times the scenes of a lesson that earlier nights tried in vain."""
-        tried = past.attempts(self.home, self.store, self.persona)
-        return {lesson.id: 1 + MORE * tried[lesson.id] for lesson in lessons if tried.get(lesson.id)}
 
     def _permission(self) -> Permission:
         return Permission(tuple(self.settings.night.permitted))
@@ -232,7 +226,8 @@ class Sleep:
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
                 [scene for scene in earlier if scene.split == "train" and _said(scene) not in asked],
-                more=self._more(self._lessons(night)), start=self.registry.serving(self.persona).folder,
+                more=past.more(self.home, self.store, self._lessons(night)),
+                start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
                 seed=night.number, deadline=self.deadline, on_step=on_step,
             )  # fmt: skip

@@ -25,3 +25,8 @@ def test_bounds(name: str, low: Any, high: Any) -> None:
 def test_not_a_number_is_refused() -> None:
     with pytest.raises(SettingsError):
         DreamSettings(temperature=float("nan"))
+
+
+def test_values_are_kept_within_their_bounds() -> None:
+    grown = DreamSettings().within(apply=900, samples=7, temperature=0.0)
+    assert (grown.apply, grown.samples, grown.temperature) == (500, 7, 0.05)

@@ -233,3 +233,9 @@ def test_a_lesson_that_is_tried_again_gets_more_scenes(dreamer: Callable[..., An
     usual = dreamer(composed=20).dream([sister, deploy], seed=1)
     more = dreamer(composed=20).dream([sister, deploy], more={sister.id: 2}, seed=1)
     assert count(more, sister) >= 1.6 * count(usual, sister) and count(more, deploy) == count(usual, deploy)
+
+
+def test_more_of_what_is_the_most_already_ends_no_night(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson]
+) -> None:
+    assert dreamer(near_miss=400, composed=2).dream([lessons["sister"]], more={lessons["sister"].id: 2}, seed=1)

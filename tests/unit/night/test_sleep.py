@@ -347,6 +347,9 @@ def test_a_lesson_that_was_tried_in_vain_is_tried_again_with_more(tmp_path, stor
     assert rooms.more == rooms.dreamt_with["more"] == {first: 1.5}
     slept(tmp_path, store, rooms)
     assert rooms.more[first] == 2 and set(rooms.more.values()) == {2, 1.5}
+    store.set_status(first, "approved")
+    slept(tmp_path, store, rooms)
+    assert rooms.more[first] == 2, "twice at most, however often a person wants it"
 
 
 def test_a_lesson_that_contradicts_a_learned_one_is_dreamt_with_it(tmp_path, store):
