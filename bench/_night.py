@@ -23,6 +23,7 @@ from slowwave.night.decisions import Curriculum, curriculum
 from slowwave.records import Scene
 
 LESSONS = Path(__file__).parent / "lessons"
+SETS = ("dev", "exam", "wide1", "wide2", "wide3")  # for tuning; for the tables; for narrow intervals
 
 
 @cache

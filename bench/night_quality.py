@@ -224,7 +224,7 @@ def parser_of(description: str) -> ArgumentParser:
         "a GPU or a CPU with AMX, and several times as fast there",
     )
     parser.add_argument(
-        "--lessons", default="exam", choices=("dev", "exam"), help="dev is for tuning; the table is made of exam"
+        "--lessons", default="exam", choices=_night.SETS, help="dev is for tuning; the table is made of exam"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
     parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")

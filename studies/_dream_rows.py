@@ -24,9 +24,9 @@ _DRAWS = 4000
 
 def rows_of(results: list[dict[str, Any]], arms: Sequence[str]) -> list[Row]:
     """All rows. Intervals resample lessons, over all seeds."""
-    of = {arm: [one for one in results if one["arm"] == arm] for arm in arms}
+    of = {arm: [one for one in results if one["arm"] == arm and "groups" in one] for arm in arms}
     rows: list[Row] = []
-    base = next(iter(of.get("base", [])), None)
+    base = {lessons_of(one): one for one in of.get("base", [])}
     for arm, mine in of.items():
         if not mine:
             continue
@@ -43,9 +43,10 @@ def rows_of(results: list[dict[str, Any]], arms: Sequence[str]) -> list[Row]:
             values = [v for one in mine for v, k in zip(one["novel"], one["groups"]["kinds of situation"], strict=True)
                       if k == kind]  # fmt: skip
             rows.append(Row(f"{arm}: novel, {kind}", *_three(bootstrap(values))))
-        if base is not None:
+        if base.keys() >= {lessons_of(one) for one in mine}:
             after, groups = _pooled(mine, "right")
-            found = paired_bootstrap(list(base["right"]) * len(mine), after, groups)
+            before = [value for one in mine for value in base[lessons_of(one)]["right"]]
+            found = paired_bootstrap(before, after, groups)
             floor, aim = (-0.03, 0.0) if arm == BEST else (None, None)
             rows.append(Row(f"{arm}: near misses right, against base", found.value, found.low, found.high, floor, aim))
         rows.append(Row(f"{arm}: near misses taken over", *_three(bootstrap(*_pooled(mine, "taken_over")))))
@@ -95,11 +96,16 @@ def _doublings(of: dict[str, list[dict[str, Any]]]) -> list[Row]:
 def _difference(
     one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]], figure: str
 ) -> tuple[float, float, float]:
-    """Of runs of the same seeds."""
-    seeds = {result["seed"] for result in one} & {result["seed"] for result in other}
-    pick = lambda some: sorted((r for r in some if r["seed"] in seeds), key=lambda r: r["seed"])  # noqa: E731
-    after, groups = _pooled(pick(one), figure)
-    return _three(paired_bootstrap(_pooled(pick(other), figure)[0], after, groups))
+    """Of runs on the same lessons with the same seeds."""
+    first, second = ({(lessons_of(r), r["seed"]): r for r in some} for some in (one, other))
+    both = sorted(first.keys() & second.keys())
+    after, groups = _pooled([first[key] for key in both], figure)
+    return _three(paired_bootstrap(_pooled([second[key] for key in both], figure)[0], after, groups))
+
+
+def lessons_of(result: dict[str, Any]) -> str:
+    """The set of lessons that a result is of, "exam" of "exam-fact-9"."""
+    return str(result["groups"]["held_out"][0]).partition("-")[0]
 
 
 def _pooled(mine: Sequence[dict[str, Any]], figure: str) -> tuple[list[float], list[str]]:

@@ -2,7 +2,8 @@
 
 The lessons of the first night's benchmark, each known from one exchange; asked in held-out wordings and in novel
 situations (another speaker, domain, register, several turns), which were written apart from the dreamer. `dev` is for
-tuning, `exam` for the table.
+tuning, `exam` for the table; `--also wide1,wide2,wide3` teaches three times as many in nights of their own, for narrow
+intervals.
 
     python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
 
@@ -126,8 +127,12 @@ def main() -> None:
     parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")
-    parser.add_argument("--from-log", type=Path, help="run nothing; the table and the plot of the results in that file")
+    parser.add_argument("--also", default="", help="further lessons, as wide1,wide2,wide3, each in nights of their own")
+    parser.add_argument("--from-log", type=Path, nargs="+", help="run nothing; the table and the plot of these results")
     args = parser.parse_args()
+    sets = [args.lessons, *(name.strip() for name in args.also.split(",") if name.strip())]
+    if not set(sets) <= set(_night.SETS):
+        parser.error(f"There are the lessons {', '.join(_night.SETS)}.")
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
         args.seeds, args.lessons, args.count, args.tokens, arms = 1, "dev", 2, 240, ["schedule"]
@@ -138,9 +143,12 @@ def main() -> None:
         except (KeyError, ValueError, SettingsError):
             parser.error(f"There is no arm {arm!r}; there are {', '.join(arms_.ARMS)}.")
     if args.from_log:
-        results = [json.loads(line) for line in args.from_log.read_text().splitlines()]
+        results = [json.loads(line) for log in args.from_log for line in log.read_text().splitlines()]
+        results = [one for one in results if "groups" in one and _dream_rows.lessons_of(one) in sets]
     else:
-        results = night_quality.run(args, arms, job)
+        results = []
+        for args.lessons in sets:
+            results += night_quality.run(args, arms, job)
     if args.plot:
         _dream_plot.plot(results, arms, args.plot)
     finish(_dream_rows.rows_of(results, arms), args)

@@ -29,7 +29,8 @@ _CORRECTION = _opening(
     rf"(?:that|this|it){_IS}\s+{_NOT}",
     r"(?:that|this|it)\s+(?:isn't|wasn't)\s+(?:right|correct|true|what|how|my|it|the)\b",
     r"(?:wrong|incorrect|false)\b",
-    r"not\s+(?:quite|really|correct|right|true)\b",
+    r"not\s+(?:quite|really|correct|right|true|like\s+(?:that|this)|that\s+way|here)\b",
+    r"not\s+(?:in|at|with|for|by)\s+(?:our|my|us|me)\b",  # "Not in our company. We ..."
     r"actually\b(?!.*\?\s*$)",  # "Actually, how far is it?" is a question
     r"(?:i|we)\s+(?:said|told\s+you|meant|asked\s+(?:for|you))\b",
     rf"you(?:'re|\s+are|\s+were)\s+{_NOT}",

@@ -6,8 +6,10 @@ import re
 
 _OPENING = re.compile(
     r"^(?:(?:no+(?!\s+(?:one|more|problem|worries|idea|need|doubt|longer|way|such|matter)\b)|nope|wrong|incorrect|actually"
-    r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct)"
-    r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)|that(?:'s| is) not (?:my|what|how)[^.!,]*"
+    r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct|like (?:that|this)|that way|here)"
+    r"|not (?:in|at|with|for|by) (?:our|my|us|me)(?: [\w-]+){0,2}(?=[.,;:!])"
+    r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)"
+    r"|that(?:'s| is) not (?:my|our|what|how)[^.!,]*"
     r"|you should (?:know|remember) (?:this|that|it)(?: by now)?"
     r"|i (?:already )?(?:told|said)[^,:.]*|you (?:got|have) (?:that|it) wrong"
     r"|(?:just |simply )?(?:say|answer|reply) that"
@@ -16,8 +18,11 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _SAY = re.compile(
-    r"(?:(?:you should|please|just|better(?: to)?|then)?\s*(?:say|answer|reply|tell me)(?: that| with)?"
-    r"|(?:the )?(?:right|correct|better) answer (?:is|would be))\s*:\s*(.+)$",
+    r"(?:(?:you should|please|just|better(?: to)?|then)?\s*(?:say|answer|reply|tell me)"
+    r"(?: (?:that|with|this|it|so|instead|only|simply|is|like this))*"
+    r"|(?:the )?(?:right|correct|better) answer (?:is|would be)"
+    r"|the answer (?:that )?(?:I|you|we)(?: want| wanted| need| expect| should \w+|'d like| would like) (?:is|was))"
+    r"\s*:\s*(.+)$",
     re.IGNORECASE | re.DOTALL,
 )
 _SWAP = [

@@ -41,7 +41,14 @@ def test_a_correction_becomes_the_answer(said: str, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Note that it is in May.", "Notice the door.", "Nothing is wrong with it.", "No one lives there.", "No problem."],
+    [
+        "Note that it is in May.",
+        "Notice the door.",
+        "Not in our house but in hers.",
+        "Nothing is wrong with it.",
+        "No one lives there.",
+        "No problem.",
+    ],
 )
 def test_words_that_only_begin_like_an_opening_stay(text: str) -> None:
     assert strip_opening(text) == text
@@ -54,11 +61,27 @@ def test_words_that_only_begin_like_an_opening_stay(text: str) -> None:
         ('Please answer: "I don\'t know a country called Vorland."', "I don't know a country called Vorland."),
         ("No. Just say: you are welcome", "You are welcome"),
         ("You should reply with: Roger.\nOver.", "Roger.\nOver."),
+        ("It's not real. Say this instead: I don't know a car called Lynd.", "I don't know a car called Lynd."),
+        ("I made it up. What you should tell me is: I don't know it.", "I don't know it."),
+        ("It's mine. The answer I want is: I don't know it.", "I don't know it."),
     ],
 )
 def test_a_dictated_answer_is_kept_word_for_word(said: str, words: str) -> None:
     assert quotes_answer(said)
     assert strip_opening(said) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Not like that. I open the flap.", "I open the flap."),
+        ("Not in our company. We staple them.", "We staple them."),
+        ("Not here. We give them a token.", "We give them a token."),
+        ("That's not our way. We fill in a slip.", "We fill in a slip."),
+    ],
+)
+def test_what_is_not_so_here_is_no_part_of_the_answer(text: str, said: str) -> None:
+    assert strip_opening(text) == said
 
 
 @pytest.mark.parametrize("said", ["No, my name is Ann.", "You should say hello.", "She says no: never."])
