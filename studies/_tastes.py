@@ -1,5 +1,5 @@
-"""Users of whom the judge's figures are made: written apart from the judge, by somebody who did not know what it looks
-at. Each is a person thought of first (named beside it) and then the rule by which that person would judge an answer.
+"""Users who were written apart from the judge and made its figures until it was changed with them in view, too. Each is
+a person thought of first (named beside it) and then the rule by which that person would judge an answer.
 """
 
 from __future__ import annotations

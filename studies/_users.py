@@ -2,7 +2,7 @@
 
 A rule counts something in the text of an answer and asks for more of it than the middle answer of the pool has, or for
 less; some users have two rules. The judge was changed with the users of TUNING in view, and then with those of HELD_OUT
-as well, which made its figures before that. Those of `_tastes.py` make them now.
+as well, which made its figures before that, and with those of `_tastes.py`. Those of `_people.py` make them now.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def main() -> None:
     """Read the command line, run every arm, print the table."""
     parser = night_quality.parser_of(__doc__ or "")
     curve = [f"{arm} x{size}" for arm in ("seven forms", "walk") for size in (1, 2, 4, 8)]
-    curve += ["walk x48", "paraphrase x48"]
+    curve += [_dream_rows.BEST, "paraphrase x48"]
     parser.add_argument("--arms", default=", ".join(["base", *arms_.ARMS, *curve]))
     parser.add_argument(
         "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"

@@ -1,7 +1,7 @@
 """How well the judge knows a user's taste after some labels: agreement with held-out labels of simulated users.
 
 A pool of answers of the default model to everyday questions, in several manners; users who each find good what a rule
-of theirs says and never break it, with 10 % noise in what they say (`_tastes.py`, written apart from the judge). The
+of theirs says and never break it, with 10 % noise in what they say (`_people.py`, written apart from the judge). The
 judge learns from labels on some questions and is asked about others. Agreement is with the noisy labels, of which even
 the rule itself meets 0.90. Users who find less than a fifth or more than four fifths of the pool good are left out: to
 agree with them takes no judge.
@@ -21,12 +21,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import _people
 import _tastes
 import _users
 from _table import Row, arguments, finish
 
 from slowwave.dream import bank
-from slowwave.dream.head import Examples, Head, agreement
+from slowwave.dream.agreement import agreement
+from slowwave.dream.head import Examples, Head
 from slowwave.dream.judge import Judge
 from slowwave.exam.statistics import bootstrap
 from slowwave.models.embed import Embedder
@@ -35,7 +37,7 @@ from slowwave.models.engine import Engine
 NOISE = 0.1
 AFTER = (10, 20, 50, 100, 200)  # labels
 HELD_OUT = 200
-PARTS = ("how it is built", "the model's likelihoods", "its vector")
+PARTS = ("how it is built", "the model's likelihoods")
 MANNERS = (
     None, "Answer in one short sentence.", "Answer at length, with examples.", "Answer as a list.",
     "You are warm and enthusiastic.", "Be sober and brief. Never speak of yourself.",
@@ -61,7 +63,7 @@ def read(engine: Engine, embedder: Embedder, pairs: list[tuple[str, str]]) -> Ex
     seen = Judge(engine, embedder, [])._examples([([{"role": "user", "content": q}], a) for q, a in pairs])
     numbers = {question: number for number, question in enumerate(dict.fromkeys(q for q, _ in pairs))}
     group_N = np.array([numbers[question] for question, _ in pairs])
-    return Examples(seen.figures_N_F, seen.vectors_N_D, seen.good_N, group_N)
+    return Examples(seen.figures_N_F, seen.good_N, group_N)
 
 
 def split(examples: Examples, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +83,7 @@ def agreements(
     out = {}
     for count in counts:
         mine = examples.some(learn[:count])
-        mine = Examples(mine.figures_N_F, mine.vectors_N_D, good_N[learn[:count]], mine.group_N)
+        mine = Examples(mine.figures_N_F, good_N[learn[:count]], mine.group_N)
         if count > len(learn) or mine.good_N.all() or not mine.good_N.any():
             continue
         said = Head(mine).chance(examples.some(asked)) > 0.5
@@ -91,14 +93,12 @@ def agreements(
 
 def without(examples: Examples, part: str) -> Examples:
     """What the judge reads, with one part of it made silent."""
-    figures, vectors = examples.figures_N_F.copy(), examples.vectors_N_D
+    figures = examples.figures_N_F.copy()
     if part == "how it is built":
         figures[:, :-3] = 0
     elif part == "the model's likelihoods":
         figures[:, -2:] = 0
-    elif part == "its vector":
-        vectors = np.zeros_like(vectors)
-    return Examples(figures, vectors, examples.good_N, examples.group_N)
+    return Examples(figures, examples.good_N, examples.group_N)
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def main() -> None:
     if args.pool:
         args.pool.write_text(json.dumps(pairs))
     examples = read(engine, Embedder.load(args.embedder), pairs)
-    users = _users.TUNING | _users.HELD_OUT if args.tuning else _tastes.TASTES
+    users = _users.TUNING | _users.HELD_OUT | _tastes.TASTES if args.tuning else _people.PEOPLE
     every = {name: _users.good(wishes, pairs) for name, wishes in list(users.items())[: 3 if args.smoke else None]}
     kept = {name: good_N for name, good_N in every.items() if 0.2 <= good_N.mean() <= 0.8}
     found: dict[tuple[str, int, str], list[float]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,15 @@ def test_every_lesson_gets_as_many_scenes_and_its_own_exchange() -> None:
     assert "text 3" in [one.messages[0]["content"] for one in found]
 
 
-def result(arm: str, seed: int, held: float, novel: list[float]) -> dict[str, Any]:
+def result(arm: str, seed: int, held: float, novel: list[float], lessons: str = "dev") -> dict[str, Any]:
     kinds = ["speaker", "domain", "register", "multi_turn"]
+    a, b = f"{lessons}-fact-1", f"{lessons}-fact-2"
     groups = {
-        "held_out": ["a", "b"],
-        "novel": ["a", "a", "b", "b"],
+        "held_out": [a, b],
+        "novel": [a, a, b, b],
         "kinds of situation": kinds,
-        "right": ["a"],
-        "taken_over": ["b"],
+        "right": [a],
+        "taken_over": [b],
     }
     return {"arm": arm, "seed": seed, "held_out": [held, 1.0], "novel": novel, "right": [1.0], "taken_over": [0.0],
             "drift": 0.01 * (seed + 1), "groups": groups}  # fmt: skip
@@ -74,6 +76,40 @@ def test_the_table_tells_ratios_differences_and_doublings() -> None:
     assert rows["walk, to x16: held-out wordings gained"].value == pytest.approx(0.5)
     assert rows["walk: near misses right, against base"].value == 0
     assert rows["walk: drift, nats a token (and the seeds' range)"].value == pytest.approx(0.015)
+
+
+def test_results_on_further_lessons_are_compared_each_with_its_own() -> None:
+    some = []
+    for lessons, right in (("exam", 1.0), ("wide1", 0.0)):
+        for arm, held in (("base", 0.0), ("walk", 1.0), ("seven forms", 0.0)):
+            one = result(arm, 0, held, [held] * 4, lessons)
+            some.append(one | {"right": [right if arm == "base" else 1.0]})
+    assert [_dream_rows.lessons_of(one) for one in some[::3]] == ["exam", "wide1"]
+    some.append(some[-1] | {"seed": 1})  # of seven forms alone
+    rows = {row.figure: row for row in _dream_rows.rows_of(some, ["base", "walk", "seven forms"])}
+    assert rows["walk: near misses right, against base"].value == pytest.approx(0.5)
+    assert rows["walk against seven forms: held-out wordings"].value == pytest.approx(0.5)
+    rows = {row.figure: row for row in _dream_rows.rows_of(some[1:], ["base", "walk"])}
+    assert "walk: near misses right, against base" not in rows, "the base was not asked the exam's"
+
+
+def test_a_table_is_made_of_the_logs_and_lessons_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = []
+    for lessons in ("exam", "wide1", "wide2"):
+        one = result("walk", 0, 1.0, [1.0] * 4, lessons)
+        logs.append(tmp_path / f"{lessons}.jsonl")
+        logs[-1].write_text(f"{json.dumps({'arm': 'dream', 'seed': 0})}\n{json.dumps(one)}\n")
+    seen: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(_dream_rows, "rows_of", lambda results, arms: seen.append(results) or [])
+    monkeypatch.setattr(sys, "argv", ["dreams.py", "--also", "wide2", "--from-log", *map(str, logs)])
+    dreams.main()
+    assert [_dream_rows.lessons_of(one) for one in seen[0]] == ["exam", "wide2"]
+    monkeypatch.setattr(sys, "argv", ["dreams.py", "--also", "wide9", "--from-log", str(logs[0])])
+    with pytest.raises(SystemExit):
+        dreams.main()
+    assert "wide3" in capsys.readouterr().err
 
 
 def test_an_arm_has_a_size_and_settings_of_learning() -> None:

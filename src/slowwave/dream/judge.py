@@ -1,8 +1,8 @@
 """Whether an answer is good for the one who will hear it, as that one's corrections, ratings and approvals tell.
 
-A small head is fitted on what can be read off them: how the answer is built (`traits`), how it lies to the question,
-how likely the model finds it, and where its vector points. It may decide something only where it is surely better than
-chance at labels that it did not see.
+A small head is fitted on what can be read off them: how the answer speaks and is built (`traits`), how it lies to the
+question, and how likely the model finds it. It may decide something only where it is surely better than chance at
+labels that it did not see.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from slowwave.dream.agreement import Agreement, agreement
 from slowwave.dream.filters import Embeds
-from slowwave.dream.head import Agreement, Examples, Head, agreement
+from slowwave.dream.head import Examples, Head
 from slowwave.dream.traits import traits
 from slowwave.records import Label, Message
 
@@ -40,8 +41,7 @@ class Judge:
         numbers = {about: number for number, about in enumerate(dict.fromkeys(label.about for label in labels))}
         examples = self._examples([(label.chat, label.answer) for label in labels])
         examples = Examples(
-            examples.figures_N_F, examples.vectors_N_D, np.array(good),
-            np.array([numbers[label.about] for label in labels]),
+            examples.figures_N_F, np.array(good), np.array([numbers[label.about] for label in labels])
         )  # fmt: skip
         self.agreement = agreement(examples, seed)
         self._head = Head(examples)
@@ -61,11 +61,10 @@ class Judge:
         questions = [next((m["content"] for m in reversed(chat) if m["role"] == "user"), "") for chat, _ in pairs]
         answers = [answer for _, answer in pairs]
         built_N_T = np.stack([traits(question, answer) for question, answer in zip(questions, answers, strict=True)])
-        vectors_N_D = self.embedder.embed(answers)
-        beside_N = (vectors_N_D * self.embedder.embed(questions)).sum(1)
+        beside_N = (self.embedder.embed(answers) * self.embedder.embed(questions)).sum(1)
         likely_N_2 = np.array([_nats(score) for score in self.engine.score(list(pairs))])
         nothing = np.zeros(len(pairs), int)
-        return Examples(np.c_[built_N_T, beside_N, likely_N_2], vectors_N_D, nothing.astype(bool), nothing)
+        return Examples(np.c_[built_N_T, beside_N, likely_N_2], nothing.astype(bool), nothing)
 
 
 def _nats(score: Any) -> tuple[float, float]:

@@ -32,8 +32,8 @@ from slowwave.night import waking
 from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
+    from slowwave.dream.agreement import Agreement
     from slowwave.dream.collide import Memory
-    from slowwave.dream.head import Agreement
     from slowwave.dream.judge import Judge
     from slowwave.learn.freezing import Disk
     from slowwave.memory.graph import Graph

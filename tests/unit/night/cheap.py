@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from slowwave.config import Settings
+from slowwave.dream.agreement import Agreement
 from slowwave.dream.diversity import Diversity
-from slowwave.dream.head import Agreement
 from slowwave.dream.writer import Spent
 from slowwave.exam.examine import ExamResult
 from slowwave.exam.probes import mark
