@@ -16,7 +16,7 @@ import numpy as np
 CUTS = 40  # places at most at which a figure is cut
 PAIRED = 100  # figures whose best rules are tried in pairs
 RECUT, PASSES = 40, 2  # best pairs whose figures are cut anew, and how often
-PAIRS = 0.4  # chance beforehand that it takes two rules
+PAIRS = 0.8  # chance beforehand that it takes two rules, as there are so many more pairs
 NOISE = 0.2  # of labels that a rule has wrong: the user's noise, and what no figure says quite as the user means it
 NOTHING = -8.0  # log of the odds beforehand that no figure tells anything
 
