@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ import _tastes
 import _users
 from _table import Row, arguments, finish
 
-from slowwave.dream import bank
+from slowwave.dream import asking, bank
 from slowwave.dream.agreement import agreement
 from slowwave.dream.head import Examples, Head
-from slowwave.dream.judge import Judge
+from slowwave.dream.judge import FEWEST, Judge
 from slowwave.exam.statistics import bootstrap
 from slowwave.models.embed import Embedder
 from slowwave.models.engine import Engine
@@ -37,6 +38,7 @@ from slowwave.models.engine import Engine
 NOISE = 0.1
 AFTER = (10, 20, 50, 100, 200)  # labels
 HELD_OUT = 200
+ASKED = "asked of what it is least sure"
 PARTS = ("how it is built", "the model's likelihoods")
 MANNERS = (
     None, "Answer in one short sentence.", "Answer at length, with examples.", "Answer as a list.",
@@ -83,12 +85,27 @@ def agreements(
     out = {}
     for count in counts:
         mine = examples.some(learn[:count])
-        mine = Examples(mine.figures_N_F, good_N[learn[:count]], mine.group_N)
+        mine = replace(mine, good_N=good_N[learn[:count]])
         if count > len(learn) or mine.good_N.all() or not mine.good_N.any():
             continue
         said = Head(mine).chance(examples.some(asked)) > 0.5
         out[count] = float((said == good_N[asked]).mean()), agreement(mine).trusted
     return out
+
+
+def asked_for(examples: Examples, good_N: np.ndarray, count: int, draw: Any) -> float:
+    """Agreement after as many labels, the first of them as they come, the others of what it is least sure of."""
+    learn, asked_N = split(examples, draw)
+    said = replace(examples, good_N=good_N)
+    known, left = said.some(learn[:FEWEST]), learn[FEWEST:]
+    places: list[int] = []
+    asks = asking.asked(known, said.some(left))
+    place = next(asks)
+    while len(places) < count - FEWEST:
+        places.append(place)
+        place = asks.send(bool(good_N[left[place]]))
+    fitted = said.some(np.r_[learn[:FEWEST], left[places]])
+    return float(((Head(fitted).chance(examples.some(asked_N)) > 0.5) == good_N[asked_N]).mean())
 
 
 def without(examples: Examples, part: str) -> Examples:
@@ -141,6 +158,9 @@ def main() -> None:
                     found.setdefault((part, count, name), []).append(share)
                     if not part:
                         trusted.setdefault(count, []).append(float(trust))
+            if not args.smoke:
+                asked = asked_for(examples, noisy, 50, np.random.default_rng([seed, 2]))
+                found.setdefault((ASKED, 50, name), []).append(asked)
             coin = np.random.default_rng([seed, 3]).random(len(pairs)) < 0.5  # a user without any taste
             for count, (_, trust) in agreements(examples, coin, counts, np.random.default_rng([seed, 2])).items():
                 trusted.setdefault(-count, []).append(float(trust))
@@ -150,7 +170,8 @@ def main() -> None:
         values = [share for shares in mine.values() for share in shares]
         shown = bootstrap(values, [name for name, shares in mine.items() for _ in shares])
         bounds = (0.80, 0.88) if count == 50 and not part else (None, None)
-        head = f"{len(mine)} users, after {count} labels{f', without {part}' if part else ''}: agreement"
+        of = f", {part}" if part == ASKED else f", without {part}" if part else ""
+        head = f"{len(mine)} users, after {count} labels{of}: agreement"
         rows.append(Row(head, shown.value, shown.low, shown.high, *bounds))
     rows += [
         Row(f"{'users with a taste' if count > 0 else 'coin tossers'} after {abs(count)} labels: judges trusted",

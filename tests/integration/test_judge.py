@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def slowwave(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) ->
 def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = slowwave(capsys, tmp_path, "judge")
     assert status == 0 and "0 labels: none yet" in out and "Too few to learn from" in out
+    status, _, err = slowwave(capsys, tmp_path, "judge", "--ask", "2")
+    assert status == 0 and "no answer that you said nothing about" in err
     status, out, _ = slowwave(capsys, tmp_path, "judge", "What is my dog called?", "Rex.", "--json")
     assert status == 0 and json.loads(out)["chance"] == 0.5
     slowwave(capsys, tmp_path, "import", str(DAY))
@@ -38,3 +41,17 @@ def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert 0 < told["chance"] < 1
     status, _, err = slowwave(capsys, tmp_path, "judge", "Who are you?")
     assert status == 2 and "judged with its answer" in err
+    status, _, err = slowwave(capsys, tmp_path, "judge", "--ask", "-1")
+    assert status == 2 and "--ask" in err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("g\nwhat?\nb\nq\n"))
+        status, out, err = slowwave(capsys, tmp_path, "judge", "--ask", "9", "--json")
+    asked = json.loads(out)
+    assert status == 0 and asked["rated"] == 2 and asked["labels"] == told["labels"] + 2
+    assert asked["by"]["rating"] == told["by"].get("rating", 0) + 2
+    questions = [line for line in err.splitlines() if line and not line.startswith("  ")]
+    assert len(set(questions)) == len(questions) >= 4, "one line that tells what to type, and no answer twice"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(""))
+        status, out, _ = slowwave(capsys, tmp_path, "judge", "--ask", "3")
+    assert status == 0 and "0 answers rated." in out

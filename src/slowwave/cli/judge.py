@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from dataclasses import asdict
-from typing import Annotated
+from dataclasses import asdict, replace
+from typing import Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, err
+from slowwave.plain import printable
+
+CANDIDATES = 200  # newest unrated answers of which some are asked about: the base reads each
+_SAYS = {"g": True, "good": True, "b": False, "bad": False}
 
 
 def judge(
     question: Annotated[str | None, typer.Argument(help="A question, and an answer to it, to be judged.")] = None,
     answer: Annotated[str | None, typer.Argument(help="The answer.")] = None,
+    ask: Annotated[
+        int, typer.Option("--ask", min=0, help="Rate so many earlier answers: those of which it is least sure.")
+    ] = 0,
     persona: PersonaOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
     flags: SetOption = None,
 ) -> None:
-    """How well the judge agrees with corrections, ratings and reviews it did not see; what it says of an answer."""
+    """How well the judge agrees with corrections, ratings and reviews it did not see; what it says of an answer.
+
+    With --ask it shows earlier answers that you said nothing about, and learns from what you say of them.
+    """
     from slowwave.dream.judge import FEWEST, Judge
     from slowwave.errors import UsageError
     from slowwave.night.taste import labels_of
@@ -28,17 +39,20 @@ def judge(
         raise UsageError("A question is judged with its answer.", 'Example: slowwave judge "Who are you?" "Mira."')
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     session.require_persona()
+    rated = _ask(session, ask) if ask else 0
     found = labels_of(session.store, session.persona, session.settings.night)
     made = Judge(session.engine, session.embedder, found) if len(found) >= FEWEST else None
     agreed, trusted = (made.agreement, made.trusted) if made else (None, False)
     why = Counter(label.why for label in found)
-    data = {
+    data: dict[str, Any] = {
         "labels": len(found),
         "by": dict(why),
         "agreement": asdict(agreed) if agreed else None,
         "trusted": trusted,
+        **({"rated": rated} if ask else {}),
     }
-    lines = [f"{len(found)} labels: " + (", ".join(f"{count} by {kind}" for kind, count in why.items()) or "none yet")]
+    lines = [f"{rated} answers rated."] if ask else []
+    lines += [f"{len(found)} labels: " + (", ".join(f"{count} by {kind}" for kind, count in why.items()) or "none yet")]
     if agreed is None:
         lines.append(f"Too few to learn from: {FEWEST} are needed, good ones and bad ones among them.")
     else:
@@ -54,3 +68,41 @@ def judge(
         data["chance"] = chance
         lines.append(f"The chance that this answer is good: {chance:.0%}.")
     session.answer(data, *lines)
+
+
+def _ask(session: Session, most: int) -> int:
+    """Let the user rate up to `most` answers that nobody has rated yet. Returns how many were."""
+    from slowwave.dream.judge import Judge
+    from slowwave.experience.follow_up import exchange
+    from slowwave.night.taste import labels_of, unlabelled
+
+    night = session.settings.night
+    new = unlabelled(session.store, session.persona, night)[-CANDIDATES:]
+    if not new:
+        err().print("There is no answer that you said nothing about.")
+        return 0
+    pairs = [(chat, answer or "") for chat, answer in map(exchange, new)]
+    made = Judge(session.engine, session.embedder, labels_of(session.store, session.persona, night))
+    err().print("Was it a good answer? g good, b bad, Enter to leave it, q to stop.")
+    asks, rated, said = made.asks(pairs), 0, None
+    for number in range(min(most, len(new))):
+        place = next(asks) if not number else asks.send(said)
+        chat, answer = pairs[place]
+        err().print(printable(f"\n{chat[-1]['content']}\n  {answer}"), markup=False, highlight=False, soft_wrap=True)
+        line = _read()
+        if line is None or line.startswith("q"):
+            break
+        said = _SAYS.get(line)
+        if said is not None:
+            one = new[place]
+            session.store.amend(one.id, outcome=replace(one.outcome, rating=1.0 if said else -1.0))
+            rated += 1
+    return rated
+
+
+def _read() -> str | None:
+    """The next line in lower case, or None at the end of input."""
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip().lower()
+    except EOFError:
+        return None

@@ -7,12 +7,15 @@ labels that it did not see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from slowwave.dream.agreement import Agreement, agreement
+from slowwave.dream.asking import asked
 from slowwave.dream.filters import Embeds
 from slowwave.dream.head import Examples, Head
 from slowwave.dream.traits import traits
@@ -38,13 +41,8 @@ class Judge:
         good = [label.good for label in labels]
         if len(labels) < FEWEST or all(good) or not any(good):
             return
-        numbers = {about: number for number, about in enumerate(dict.fromkeys(label.about for label in labels))}
-        examples = self._examples([(label.chat, label.answer) for label in labels])
-        examples = Examples(
-            examples.figures_N_F, np.array(good), np.array([numbers[label.about] for label in labels])
-        )  # fmt: skip
-        self.agreement = agreement(examples, seed)
-        self._head = Head(examples)
+        self.agreement = agreement(self._labelled, seed)
+        self._head = Head(self._labelled)
 
     @property
     def trusted(self) -> bool:
@@ -57,7 +55,24 @@ class Judge:
             return np.full(len(pairs), 0.5)
         return self._head.chance(self._examples(pairs))
 
+    def asks(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> Generator[int, bool | None, None]:
+        """Which of the pairs to ask the user about, one after another: always that of which it is least sure by then.
+
+        Send what the user says of each: good, bad, or None for nothing.
+        """
+        return asked(self._labelled, self._examples(pairs))
+
+    @cached_property
+    def _labelled(self) -> Examples:
+        """What is read off the labels, and what they say."""
+        numbers = {about: number for number, about in enumerate(dict.fromkeys(label.about for label in self.labels))}
+        good_N = np.array([label.good for label in self.labels], bool)
+        group_N = np.array([numbers[label.about] for label in self.labels], int)
+        return replace(self._examples([(one.chat, one.answer) for one in self.labels]), good_N=good_N, group_N=group_N)
+
     def _examples(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> Examples:
+        if not pairs:
+            return Examples(np.zeros((0, len(traits("", "")) + 3)), np.zeros(0, bool), np.zeros(0, int))
         questions = [next((m["content"] for m in reversed(chat) if m["role"] == "user"), "") for chat, _ in pairs]
         answers = [answer for _, answer in pairs]
         built_N_T = np.stack([traits(question, answer) for question, answer in zip(questions, answers, strict=True)])

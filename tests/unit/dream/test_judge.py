@@ -13,6 +13,7 @@ import pytest
 from slowwave.dream import distil
 from slowwave.dream import head as head_
 from slowwave.dream.agreement import agreement, folds, wilson
+from slowwave.dream.asking import asked
 from slowwave.dream.head import CUTS, NOISE, NOTHING, PAIRS, Examples, Head, rules
 from slowwave.dream.judge import FEWEST, Judge
 from slowwave.dream.traits import traits
@@ -109,6 +110,36 @@ def test_agreement_is_of_labels_that_were_held_out() -> None:
     assert not agreement(coin).trusted
 
 
+def test_the_user_is_asked_of_what_the_head_is_least_sure() -> None:
+    known, new = examples(60, 0.1), examples(50, seed=1)
+    order, asks = [], asked(known, new)
+    place = next(asks)
+    for _ in range(20):
+        order.append(place)
+        place = asks.send(bool(new.good_N[place]))
+    first = np.argmin(np.abs(Head(known).chance(new) - 0.5))
+    assert order[0] == first and len(set(order)) == 20
+    assert np.abs(new.figures_N_F[order[:5], 1]).mean() < np.abs(new.figures_N_F[:, 1]).mean() / 3, "near the cut"
+    left = asked(replace(known, good_N=np.ones(60, bool)), new.some(np.arange(3)))
+    assert [next(left), left.send(None), left.send(None)] == [0, 1, 2], "in turn while nothing is known"
+    with pytest.raises(StopIteration):
+        left.send(None)
+
+
+def test_what_the_user_says_is_learned_from_at_once() -> None:
+    nothing = examples(60).some(np.arange(0))
+    new = examples(200, seed=1)
+    asks = asked(nothing, new)
+    place, seen = next(asks), []
+    for _ in range(40):
+        seen.append(place)
+        place = asks.send(bool(new.good_N[place]))
+    fitted = Head(new.some(np.array(seen))).chance(examples(400, seed=2)) > 0.5
+    by_chance = Head(new.some(np.arange(40))).chance(examples(400, seed=2)) > 0.5
+    good_N = examples(400, seed=2).good_N
+    assert (fitted == good_N).mean() > max(0.95, (by_chance == good_N).mean() - 0.01)
+
+
 def test_folds_part_no_group_and_hold_each_label_once() -> None:
     given = examples(50)
     masks = folds(given, 10, 0)
@@ -156,6 +187,14 @@ def label(number: int, answer: str, good: bool) -> Label:
 
 LIKED = [label(n, f"It is thing number {n}.", True) for n in range(12)]
 DISLIKED = [label(n + 50, f"As I said!\nI think that thing {n} is great! Wonderful!", False) for n in range(12)]
+
+
+def test_a_judge_asks_before_it_has_labels() -> None:
+    asked = [({"role": "user", "content": f"What about {n}?"},) for n in range(4)]
+    asks = Judge(Model(), Model(), []).asks(
+        [(chat, f"It is {n}." if n % 2 else "I think!") for n, chat in enumerate(asked)]
+    )
+    assert next(asks) == 0 and asks.send(False) == 1 and asks.send(True) in (2, 3)
 
 
 def test_a_judge_learns_a_taste_and_tells_how_well() -> None:
