@@ -49,8 +49,9 @@ def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     asked = json.loads(out)
     assert status == 0 and asked["rated"] == 2 and asked["labels"] == told["labels"] + 2
     assert asked["by"]["rating"] == told["by"].get("rating", 0) + 2
-    questions = [line for line in err.splitlines() if line and not line.startswith("  ")]
-    assert len(set(questions)) == len(questions) >= 4, "one line that tells what to type, and no answer twice"
+    shown = [line for line in err.splitlines() if line and not line.startswith("  ")]
+    assert len(set(shown)) == len(shown) == 5, "what to type, three questions, and what to type once more"
+    assert "Enter or q?" in shown[3]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", io.StringIO(""))
         status, out, _ = slowwave(capsys, tmp_path, "judge", "--ask", "3")

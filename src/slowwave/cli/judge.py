@@ -89,8 +89,9 @@ def _ask(session: Session, most: int) -> int:
         place = next(asks) if not number else asks.send(said)
         chat, answer = pairs[place]
         err().print(printable(f"\n{chat[-1]['content']}\n  {answer}"), markup=False, highlight=False, soft_wrap=True)
-        line = _read()
-        if line is None or line.startswith("q"):
+        while (line := _read()) and line not in (*_SAYS, "q", "quit"):
+            err().print("g, b, Enter or q?")
+        if line is None or line in ("q", "quit"):
             break
         said = _SAYS.get(line)
         if said is not None:
