@@ -135,7 +135,7 @@ def main() -> None:
         parser.error(f"There are the lessons {', '.join(_night.SETS)}.")
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
-        args.seeds, args.lessons, args.count, args.tokens, arms = 1, "dev", 2, 240, ["schedule"]
+        args.seeds, sets, args.count, args.tokens, arms = 1, ["dev"], 2, 240, ["schedule"]
     for arm in arms:
         try:
             if arm != "base":

@@ -112,6 +112,15 @@ def test_a_table_is_made_of_the_logs_and_lessons_that_are_named(
     assert "wide3" in capsys.readouterr().err
 
 
+def test_a_smoke_run_leaves_the_exam_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    monkeypatch.setattr(dreams.night_quality, "run", lambda args, arms, job: ran.append(args.lessons) or [])
+    for arguments in (["--smoke"], ["--smoke", "--also", "wide1"], ["--arms", "walk", "--also", "wide1,wide2"]):
+        monkeypatch.setattr(sys, "argv", ["dreams.py", *arguments])
+        dreams.main()
+    assert ran == ["dev", "dev", "exam", "wide1", "wide2"]
+
+
 def test_an_arm_has_a_size_and_settings_of_learning() -> None:
     arm, size, learn = dreams.sized("links shuffled x4 kl_weight=6 rank=8")
     assert arm is _dream_arms.ARMS["links shuffled"] and size == 4 and (learn.kl_weight, learn.rank) == (6, 8)

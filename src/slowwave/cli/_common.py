@@ -186,6 +186,14 @@ def err() -> Console:
     return Console(stderr=True, markup=False, highlight=False)
 
 
+def read_line() -> str | None:
+    """The next line that the user types, or None at the end of input."""
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return None
+
+
 def quiet_libraries() -> None:
     """Keep other packages' banners, bars and advice to developers off the screen. What we log stays."""
     if not sys.warnoptions:

@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err
+from slowwave.cli._common import HomeOption, PersonaOption, Session, SetOption, err, read_line
 from slowwave.plain import printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def chat(persona: PersonaOption = None, home: HomeOption = None, flags: SetOptio
     talk: list[Message] = []
     last: Experience | None = None
     with closing(waking) if waking else nullcontext():
-        while (line := _read()) is not None:
+        while (line := read_line()) is not None:
             verb, _, text = line.partition(" ")
             if verb == "/quit":
                 break
@@ -61,14 +61,6 @@ def _recalled(waking: Waking | None, persona: str, talk: list[Message]) -> list[
         return []
     waking.settle()
     return waking.recalled(persona, talk)
-
-
-def _read() -> str | None:
-    """The next line, or None at the end of input."""
-    try:
-        return input("> " if sys.stdin.isatty() else "").strip()
-    except EOFError:
-        return None
 
 
 def _say(session: Session, talk: list[Message]) -> str:

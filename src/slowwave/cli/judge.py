@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, err
+from slowwave.cli._common import HomeOption, JsonOption, PersonaOption, Session, SetOption, err, read_line
 from slowwave.plain import printable
+
+if TYPE_CHECKING:
+    from slowwave.dream.judge import Judge
 
 CANDIDATES = 200  # newest unrated answers of which some are asked about: the base reads each
 _SAYS = {"g": True, "good": True, "b": False, "bad": False}
@@ -39,9 +41,13 @@ def judge(
         raise UsageError("A question is judged with its answer.", 'Example: slowwave judge "Who are you?" "Mira."')
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     session.require_persona()
-    rated = _ask(session, ask) if ask else 0
-    found = labels_of(session.store, session.persona, session.settings.night)
-    made = Judge(session.engine, session.embedder, found) if len(found) >= FEWEST else None
+    labels = lambda: labels_of(session.store, session.persona, session.settings.night)  # noqa: E731
+    found, rated = labels(), 0
+    made = Judge(session.engine, session.embedder, found) if ask or len(found) >= FEWEST else None
+    if made and ask:
+        rated = _ask(session, made, ask)
+        found = labels()
+        made = made.again(found)
     agreed, trusted = (made.agreement, made.trusted) if made else (None, False)
     why = Counter(label.why for label in found)
     data: dict[str, Any] = {
@@ -70,40 +76,29 @@ def judge(
     session.answer(data, *lines)
 
 
-def _ask(session: Session, most: int) -> int:
+def _ask(session: Session, made: Judge, most: int) -> int:
     """Let the user rate up to `most` answers that nobody has rated yet. Returns how many were."""
-    from slowwave.dream.judge import Judge
     from slowwave.experience.follow_up import exchange
-    from slowwave.night.taste import labels_of, unlabelled
+    from slowwave.night.taste import unlabelled
 
-    night = session.settings.night
-    new = unlabelled(session.store, session.persona, night)[-CANDIDATES:]
+    new = unlabelled(session.store, session.persona, session.settings.night)[-CANDIDATES:]
     if not new:
         err().print("There is no answer that you said nothing about.")
         return 0
     pairs = [(chat, answer or "") for chat, answer in map(exchange, new)]
-    made = Judge(session.engine, session.embedder, labels_of(session.store, session.persona, night))
     err().print("Was it a good answer? g good, b bad, Enter to leave it, q to stop.")
     asks, rated, said = made.asks(pairs), 0, None
-    for number in range(min(most, len(new))):
-        place = next(asks) if not number else asks.send(said)
+    for _ in range(min(most, len(new))):
+        place = asks.send(said)
         chat, answer = pairs[place]
-        err().print(printable(f"\n{chat[-1]['content']}\n  {answer}"), markup=False, highlight=False, soft_wrap=True)
-        while (line := _read()) and line not in (*_SAYS, "q", "quit"):
+        err().print(printable(f"\n{chat[-1]['content']}\n  {answer}"), soft_wrap=True)
+        while (line := read_line()) and line.lower() not in (*_SAYS, "q", "quit"):
             err().print("g, b, Enter or q?")
-        if line is None or line in ("q", "quit"):
+        if line is None or line.lower() in ("q", "quit"):
             break
-        said = _SAYS.get(line)
+        said = _SAYS.get(line.lower())
         if said is not None:
-            one = new[place]
-            session.store.amend(one.id, outcome=replace(one.outcome, rating=1.0 if said else -1.0))
+            outcome = replace(new[place].outcome, rating=1.0 if said else -1.0)
+            session.store.amend(new[place].id, outcome=outcome)
             rated += 1
     return rated
-
-
-def _read() -> str | None:
-    """The next line in lower case, or None at the end of input."""
-    try:
-        return input("> " if sys.stdin.isatty() else "").strip().lower()
-    except EOFError:
-        return None

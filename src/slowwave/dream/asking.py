@@ -13,7 +13,7 @@ from slowwave.dream.head import Examples, Head
 
 def least_sure(known: Examples, new: Examples) -> int:
     """The place in `new` of the answer of which a head fitted on `known` is least sure; 0 while it knows nothing."""
-    if not len(known.good_N) or known.good_N.all() or not known.good_N.any():
+    if known.good_N.all() or not known.good_N.any():
         return 0
     return int(np.argmin(np.abs(Head(known).chance(new) - 0.5)))
 

@@ -100,6 +100,8 @@ def rules(figures_N_F: np.ndarray) -> Rules:
     figure, cut, prior = [], [], []
     for at, values_N in enumerate(figures_N_F.T):
         found = np.unique(values_N)
+        if len(found) < 2:
+            continue
         between = (found[1:] + found[:-1]) / 2
         if len(between) > CUTS:
             between = between[np.linspace(0, len(between) - 1, CUTS).round().astype(int)]
@@ -107,10 +109,10 @@ def rules(figures_N_F: np.ndarray) -> Rules:
         weight = (share * (1 - share)) ** 2
         figure += [at] * len(between)
         cut += between.tolist()
-        prior += (np.log(weight / weight.sum() / 2) if len(between) else weight).tolist()
-    twice = np.repeat([True, False], len(figure))
+        prior += np.log(weight / weight.sum() / 2).tolist()
+    above = np.repeat([True, False], len(figure))
     priors = np.array(prior * 2) - log(max(1, figures_N_F.shape[1]))
-    return Rules(np.array(figure * 2, int), np.array(cut * 2), twice, priors)
+    return Rules(np.array(figure * 2, int), np.array(cut * 2), above, priors)
 
 
 def _evidence(says_M_N: np.ndarray, good_N: np.ndarray) -> np.ndarray:

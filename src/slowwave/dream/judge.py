@@ -22,6 +22,7 @@ from slowwave.dream.traits import traits
 from slowwave.records import Label, Message
 
 FEWEST = 10  # labels of which nothing is concluded
+_WIDTH = len(traits("", "")) + 3
 
 
 class Scores(Protocol):
@@ -35,14 +36,20 @@ class Judge:
     """One persona's sense of what a good answer is, from its labels."""
 
     def __init__(self, engine: Scores, embedder: Embeds, labels: Sequence[Label], seed: int = 0) -> None:
-        self.engine, self.embedder, self.labels = engine, embedder, labels
-        self.agreement: Agreement | None = None
-        self._head: Head | None = None
-        good = [label.good for label in labels]
-        if len(labels) < FEWEST or all(good) or not any(good):
-            return
-        self.agreement = agreement(self._labelled, seed)
-        self._head = Head(self._labelled)
+        """Reads and fits nothing before it is asked for something."""
+        self.engine, self.embedder, self.labels, self.seed = engine, embedder, labels, seed
+        self._read: dict[tuple[Any, ...], np.ndarray] = {}
+
+    def again(self, labels: Sequence[Label]) -> Judge:
+        """A judge of these labels, which reads nothing that this one has read."""
+        out = Judge(self.engine, self.embedder, labels, self.seed)
+        out._read = self._read
+        return out
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """With labels that were not fitted on; None where there are too few to learn from."""
+        return agreement(self._labelled, self.seed) if self._enough else None
 
     @property
     def trusted(self) -> bool:
@@ -51,7 +58,7 @@ class Judge:
 
     def chance(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> np.ndarray:
         """The chance that each answer is good, p_N; 0.5 for all where there were too few labels to learn from."""
-        if self._head is None or not pairs:
+        if not self._enough or not pairs:
             return np.full(len(pairs), 0.5)
         return self._head.chance(self._examples(pairs))
 
@@ -62,6 +69,14 @@ class Judge:
         """
         return asked(self._labelled, self._examples(pairs))
 
+    @property
+    def _enough(self) -> bool:
+        return len(self.labels) >= FEWEST and len({label.good for label in self.labels}) == 2
+
+    @cached_property
+    def _head(self) -> Head:
+        return Head(self._labelled)
+
     @cached_property
     def _labelled(self) -> Examples:
         """What is read off the labels, and what they say."""
@@ -71,15 +86,23 @@ class Judge:
         return replace(self._examples([(one.chat, one.answer) for one in self.labels]), good_N=good_N, group_N=group_N)
 
     def _examples(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> Examples:
-        if not pairs:
-            return Examples(np.zeros((0, len(traits("", "")) + 3)), np.zeros(0, bool), np.zeros(0, int))
+        """What is read off the pairs; their labels come later."""
+        keys = [(*((message["role"], message["content"]) for message in chat), answer) for chat, answer in pairs]
+        new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._read}
+        if new:
+            self._read.update(zip(new, self._figures(list(new.values())), strict=True))
+        rows = [self._read[key] for key in keys]
+        nothing = np.zeros(len(pairs), int)
+        return Examples(np.stack(rows) if rows else np.zeros((0, _WIDTH)), nothing.astype(bool), nothing)
+
+    def _figures(self, pairs: list[tuple[Sequence[Message], str]]) -> np.ndarray:
+        """N pairs as float64[N, F]: traits, likeness to the question, and two likelihoods."""
         questions = [next((m["content"] for m in reversed(chat) if m["role"] == "user"), "") for chat, _ in pairs]
         answers = [answer for _, answer in pairs]
         built_N_T = np.stack([traits(question, answer) for question, answer in zip(questions, answers, strict=True)])
         beside_N = (self.embedder.embed(answers) * self.embedder.embed(questions)).sum(1)
-        likely_N_2 = np.array([_nats(score) for score in self.engine.score(list(pairs))])
-        nothing = np.zeros(len(pairs), int)
-        return Examples(np.c_[built_N_T, beside_N, likely_N_2], nothing.astype(bool), nothing)
+        likely_N_2 = np.array([_nats(score) for score in self.engine.score(pairs)])
+        return np.c_[built_N_T, beside_N, likely_N_2]
 
 
 def _nats(score: Any) -> tuple[float, float]:

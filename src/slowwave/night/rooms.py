@@ -189,7 +189,7 @@ class ModelRooms:
 
         with self.engine.using(None):
             self._judge = Judge(self.engine, self.embedder, labels)
-        return self._judge.agreement
+            return self._judge.agreement  # reads the labels, which the judge keeps
 
     def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
         """As the server would recall them, within its budget."""

@@ -6,8 +6,8 @@ import re
 
 _OPENING = re.compile(
     r"^(?:(?:no+(?!\s+(?:one|more|problem|worries|idea|need|doubt|longer|way|such|matter)\b)|nope|wrong|incorrect|actually"
-    r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct|like (?:that|this)|that way|here)"
-    r"|not (?:in|at|with|for|by) (?:our|my|us|me)(?: [\w-]+){0,2}(?=[.,;:!])"
+    r"|well|sorry|ugh|hey|please|look|again|listen|not (?:quite|true|right|correct)"
+    r"|not (?:like (?:that|this)|that way|here|(?:in|at|with|for|by) (?:our|my|us|me)(?: [\w-]+){0,2})(?=[.,;:!])"
     r"|that(?:'s| is)(?: not|n't)? (?:right|wrong|true|correct|incorrect|it)"
     r"|that(?:'s| is) not (?:my|our|what|how)[^.!,]*"
     r"|you should (?:know|remember) (?:this|that|it)(?: by now)?"

@@ -197,6 +197,24 @@ def test_a_judge_asks_before_it_has_labels() -> None:
     assert next(asks) == 0 and asks.send(False) == 1 and asks.send(True) in (2, 3)
 
 
+def test_a_judge_reads_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    model = Model()
+    score = model.score
+    monkeypatch.setattr(model, "score", lambda pairs: read.extend(answer for _, answer in pairs) or score(pairs))
+    first = Judge(model, Model(), [*LIKED[:6], *DISLIKED])
+    assert not read, "before it is asked for something"
+    new = LIKED[6:]
+    asks = first.asks([(one.chat, one.answer) for one in new])
+    next(asks)
+    then = first.again([*first.labels, *new])
+    assert then.trusted and then.agreement is not None and then.agreement.labels == 24
+    assert sorted(read) == sorted(one.answer for one in [*LIKED, *DISLIKED])
+    alone = Judge(Model(), Model(), then.labels)
+    pair = (new[0].chat, "It is tea.")
+    assert then.agreement == alone.agreement and then.chance([pair])[0] == alone.chance([pair])[0]
+
+
 def test_a_judge_learns_a_taste_and_tells_how_well() -> None:
     judge = Judge(Model(), Model(), [*LIKED, *DISLIKED])
     assert judge.trusted and judge.agreement is not None and judge.agreement.share > 0.9

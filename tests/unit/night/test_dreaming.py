@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from slowwave.config import load_settings
 from slowwave.dream.diversity import Diversity
 from slowwave.models.endpoint import Endpoint
 from slowwave.night.rooms import DREAMER_KEY, ModelRooms
-from slowwave.records import Lesson
+from slowwave.records import Label, Lesson, Message
 from tests.unit.dream.conftest import SISTER, Echo, Hashes
 
 RICH, POOR = Diversity(1.0, 1.0), Diversity(0.01, 0.01)
@@ -36,6 +40,31 @@ def dreamt(tmp_path: Any) -> Any:
         return engine, rooms.dream([lesson], [], [], None, before=before, progress=lambda *_: None, **options)
 
     return run
+
+
+def test_the_base_reads_what_is_judged(tmp_path: Path) -> None:
+    """A version must not judge what it is taught."""
+
+    class Reader(Model):
+        served: str | None = "n0001"
+        reads: list[str | None] = []  # noqa: RUF012
+
+        @contextmanager
+        def using(self, adapter: str | None) -> Iterator[None]:
+            before, self.served = self.served, adapter
+            yield
+            self.served = before
+
+        def score(self, pairs: Any) -> list[Any]:
+            self.reads.append(self.served)
+            return [SimpleNamespace(nll=np.ones(1)) for _ in pairs]
+
+    chat: tuple[Message, ...] = ({"role": "user", "content": "What is tea?"},)
+    said = [Label(chat, f"Tea {n}{'!' * (n % 2)}", n % 2 > 0, str(n), "rating") for n in range(12)]
+    reader: Any = Reader()
+    found = ModelRooms(load_settings(tmp_path / "home", SMALL), tmp_path, engine=reader, embedder=Hashes()).judge(said)  # type: ignore[arg-type]
+    assert found is not None and found.labels == 12
+    assert reader.reads == [None]
 
 
 def test_dreams_say_what_they_took_and_how_diverse_they_are(dreamt: Any) -> None:

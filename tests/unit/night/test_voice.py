@@ -45,6 +45,7 @@ def test_a_correction_becomes_the_answer(said: str, answer: str) -> None:
         "Note that it is in May.",
         "Notice the door.",
         "Not in our house but in hers.",
+        "Not here but in the shed.",
         "Nothing is wrong with it.",
         "No one lives there.",
         "No problem.",
