@@ -229,7 +229,7 @@ def parser_of(description: str) -> ArgumentParser:
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
     parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
-    parser.set_defaults(exports=True)  # `full` is measured as a low-rank adapter too
+    parser.set_defaults(exports=True, work=None)  # `full` is measured as a low-rank adapter too
     return parser
 
 
@@ -271,7 +271,8 @@ def run(args: Any, arms: list[str], job: Job | None = None) -> list[dict[str, An
     job = job or run_job
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+        work = Path(args.work or folder, args.lessons)
+        work.mkdir(parents=True, exist_ok=True)
         seeds = range(args.first_seed, args.first_seed + args.seeds)
         once = ("base", "base again", "note")
         needs_scenes = [a for a in arms if a not in (*once, "clock") and not _arms.is_five(a)]

@@ -5,8 +5,11 @@ All arms of a seed take their wordings, near misses and ordinary scenes from one
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import _memories
@@ -26,7 +29,7 @@ from slowwave.dream.wordings import Wordings
 from slowwave.memory.graph import Graph
 from slowwave.models.chat import prompt_ids, reply_ids
 from slowwave.night.rounds import Choose, Learn
-from slowwave.records import Scene
+from slowwave.records import Scene, from_dict, to_dict
 
 COLLIDED = 1.0  # of an arm that collides every scene is there alone and in a situation, to draw from
 KEPT = 0.67  # share of the scenes that the judge keeps
@@ -43,9 +46,7 @@ class Arm:
     """One way to dream."""
 
     source: str = "paraphrase"  # or "exchange", "forms"
-    graph: Callable[[Graph, int], Graph | None] | None = (
-        None  # None: no collisions; of a graph and a seed, None: by chance
-    )
+    graph: str = ""  # the name of the graph that is walked; none: no collisions
     judged: bool = False
     rounds: int = 1
     choose: Choose = by_chance
@@ -53,23 +54,29 @@ class Arm:
     steady: bool = True
 
 
-_AS_IT_IS: Callable[[Graph, int], Graph | None] = lambda graph, seed: graph  # noqa: E731
-_JUDGED = Arm(graph=_AS_IT_IS, judged=True)
+GRAPHS: dict[str, Callable[[Graph, int], Graph | None]] = {  # of the memories' graph and a seed; None: by chance
+    "chance": lambda graph, seed: None,
+    "as it is": lambda graph, seed: graph,
+    "shuffled": _memories.shuffled,
+    "duplicates": lambda graph, seed: _memories.doubled(graph, 30),
+    "orphans": lambda graph, seed: _memories.orphaned(graph, 0.5, seed),
+}
+_JUDGED = Arm(graph="as it is", judged=True)
 ARMS = {
     "exchange": Arm("exchange"),
     "seven forms": Arm("forms"),
     "paraphrase": Arm(),
-    "uniform": Arm(graph=lambda graph, seed: None),
-    "walk": Arm(graph=_AS_IT_IS),
+    "uniform": Arm(graph="chance"),
+    "walk": Arm(graph="as it is"),
     "judge": _JUDGED,
     "rounds": replace(_JUDGED, rounds=ROUNDS),
     "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
     "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
     "wanted": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=wanted),
     "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
-    "links shuffled": Arm(graph=_memories.shuffled),
-    "duplicates": Arm(graph=lambda graph, seed: _memories.doubled(graph, 30)),
-    "orphans": Arm(graph=lambda graph, seed: _memories.orphaned(graph, 0.5, seed)),
+    "links shuffled": Arm(graph="shuffled"),
+    "duplicates": Arm(graph="duplicates"),
+    "orphans": Arm(graph="orphans"),
 }
 
 
@@ -122,21 +129,36 @@ def settings_of(args: Any) -> DreamSettings:
 
 
 def scenes_of(
-    args: Any, engine: Any, items: Sequence[Item], arm: Arm, dreamt: dict[str, list[Scene]], seed: int, tokens: int
+    args: Any,
+    engine: Any,
+    items: Sequence[Item],
+    arm: Arm,
+    dreamt: dict[str, list[Scene]],
+    seed: int,
+    tokens: int,
+    work: Path,
 ) -> tuple[list[Scene], int]:
-    """The training scenes that the arm may choose from, and how many a lesson its tokens buy."""
+    """The training scenes that the arm may choose from, and how many a lesson its tokens buy.
+
+    Args:
+        work: scenes that were collided are kept there, for arms of other sizes.
+    """
     lessons = [item.lesson for item in items if item.lesson]
     embedder = _night._embedder(args.embedder)
     every = [one for one in dreamt["paraphrase"] if one.split == "train"]
     if arm.source != "paraphrase":
         every = [one for one in every if not one.taught] + dreamt[arm.source]
-    if arm.graph is not None:
-        graph = arm.graph(_memories.graph(items, embedder), seed)
+    kept = work / f"collided-{arm.graph}-{seed}.json".replace(" ", "-")
+    if arm.graph and kept.exists():
+        every = read(kept)
+    elif arm.graph:
+        graph = GRAPHS[arm.graph](_memories.graph(items, embedder), seed)
         collider = Collider(_memories.memories(items), embedder, graph)
         settings = DreamSettings(collided=COLLIDED, chains=4)
         every = situations.collide(every, lessons, collider, settings, np.random.default_rng([seed, 11]))
         with engine.using(None):
             every = answered(engine, every, settings_of(args), lambda *_: None)
+        write(kept, every)
     most = bought(engine, every, tokens)
     if arm.judged:
         choice = 1 if arm.rounds == 1 else 1.5  # rounds leave some of it
@@ -144,6 +166,18 @@ def scenes_of(
         with engine.using(None):
             every = sensible(engine, embedder, every, lessons, KEPT)
     return every, most
+
+
+def read(kept: Path) -> list[Scene]:
+    """What `write` wrote."""
+    return [from_dict(Scene, one) for one in json.loads(kept.read_text())]
+
+
+def write(kept: Path, scenes: Sequence[Scene]) -> None:
+    """Whole or not at all: other processes look for it."""
+    part = kept.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps([to_dict(scene) for scene in scenes]))
+    part.rename(kept)
 
 
 def bought(engine: Any, scenes: Sequence[Scene], tokens: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import _lines
 import numpy as np
 
 from slowwave.exam.statistics import bootstrap
@@ -34,6 +35,29 @@ def plot(results: list[dict[str, Any]], arms: Sequence[str], file: Path) -> None
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("answered as taught (share; 95 % interval over lessons, a stroke a seed)")
-    axes.legend(frameon=False, loc="lower left")
+    axes.set_xlabel("answered as taught (95 % interval over lessons, a stroke a seed)")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     figure.savefig(file)
+
+
+def curve(results: list[dict[str, Any]], file: Path, tokens: int) -> None:
+    """Both shares of every arm that was run at several sizes, along the tokens of a lesson.
+
+    Args:
+        tokens: of a lesson at the whole size, sixteen.
+    """
+    sizes: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for one in results:
+        head, _, size = one["arm"].partition(" x")
+        if "size" in one and (not size or size.isdigit()):  # no other settings
+            sizes.setdefault(head, {}).setdefault(one["size"], []).append(one)
+    lines = {}
+    for head, mine in sizes.items():
+        for name, (label, _) in FIGURES.items() if len(mine) > 1 else ():
+            points = []
+            for size, ran in sorted(mine.items()):
+                groups = [g for one in ran for g in one["groups"][name]]
+                found = bootstrap([v for one in ran for v in one[name]], groups)
+                points.append((tokens * size / 16, found.value, found.low, found.high))
+            lines[f"{head}: {label}"] = points
+    _lines.draw(lines, file, x="tokens of a lesson in a pass", y="answered as taught (share)", log=True)

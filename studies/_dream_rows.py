@@ -16,7 +16,7 @@ BEST = "walk x48 anchor_batch=20"  # what the floors are held against: the best 
 PAIRS = (  # what is better by how much than what
     (BEST, "paraphrase x48"), ("schedule", "seven forms"), ("walk", "seven forms"), ("judge", "seven forms"),
     ("paraphrase", "seven forms"), ("uniform", "paraphrase"), ("walk", "uniform"), ("judge", "walk"),
-    ("edge", "rounds"), ("schedule", "edge"), ("reinforce", "schedule"), ("wanted", "schedule"),
+    ("edge", "rounds"), ("schedule", "edge"), ("schedule", "walk"), ("reinforce", "schedule"), ("wanted", "schedule"),
     ("links shuffled", "walk"), ("duplicates", "walk"), ("orphans", "walk"),
 )  # fmt: skip
 _DRAWS = 4000

@@ -19,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import _lines
 import _memories
 import _night
 from _table import Row, arguments, finish
@@ -77,21 +78,26 @@ def main() -> None:
     )
     parser.add_argument("--nights", type=int, default=10, help="nights in a row, two at least")
     parser.add_argument("--arms", default=", ".join(ARMS))
+    parser.add_argument("--plot", type=Path, help="draw both figures along the nights there (.png, .svg or .pdf)")
     args = parser.parse_args()
     if args.nights < 2:
         parser.error("Something can be lost over two nights at least.")
     if args.smoke:
         args.seeds, args.lessons, args.each, args.nights, args.arms = 1, "dev", 1, 2, "alone"
-    rows = []
+    rows, lines = [], {}
     for arm in (one.strip() for one in args.arms.split(",")):
         if arm not in ARMS:
             parser.error(f"There is no arm {arm!r}; there are {', '.join(ARMS)}.")
         figures = np.concatenate([course(args, arm, seed) for seed in range(args.seeds)], axis=1)
         for of_L_N, name in zip(figures, ("distinct word pairs", "spread of the vectors"), strict=True):
+            of_night = [_drawn(of_L_N[:, [night]], np.nanmean) for night in range(args.nights)]
+            lines[f"{arm}: {name}"] = [(night + 1, *found) for night, found in enumerate(of_night)]
             for night in (0, args.nights - 1):
-                rows.append(Row(f"{arm}: {name}, night {night + 1}", *_drawn(of_L_N[:, [night]], np.nanmean)))
+                rows.append(Row(f"{arm}: {name}, night {night + 1}", *of_night[night]))
             name = f"{arm}: {name}, lost over {args.nights} nights"
             rows.append(Row(name, *_drawn(of_L_N, lost), 0.1, 0.0, at_most=True))
+    if args.plot:
+        _lines.draw(lines, args.plot, x="night", y="distinct pairs; one less mean cosine")
     finish(rows, args)
 
 

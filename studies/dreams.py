@@ -7,6 +7,8 @@ intervals.
 
     python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
 
+`--work` keeps what was dreamt, for other arms on the same seeds and lessons at another time.
+
 An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4".
 """
 
@@ -39,7 +41,6 @@ from slowwave.learn.settings import LearnSettings
 from slowwave.learn.train import train
 from slowwave.night.decisions import curriculum
 from slowwave.night.rounds import Rounds
-from slowwave.records import Scene, from_dict, to_dict
 
 WHOLE = 16  # sixteenths
 
@@ -53,19 +54,18 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     kept = work / f"scenes-{seed}.json"
     if name == "dream":
         began = time.monotonic()
-        found = arms_.dreamt(args, engine, items, seed)
-        kept.with_suffix(".part").write_text(
-            json.dumps({source: [to_dict(scene) for scene in mine] for source, mine in found.items()})
-        )
-        kept.with_suffix(".part").rename(kept)
-        sizes = {source: len(mine) for source, mine in found.items()}
-        return {"arm": name, "seed": seed, "seconds": time.monotonic() - began, **sizes}
+        if not kept.exists():
+            found = arms_.dreamt(args, engine, items, seed)
+            for source, mine in found.items():
+                arms_.write(work / f"{source}-{seed}.json", mine)
+            kept.write_text(json.dumps(sorted(found)))
+        return {"arm": name, "seed": seed, "seconds": time.monotonic() - began}
     if name == "base":
         return {"arm": name, "seed": seed, **asdict(_quality.measure(engine, items, panel, reference))}
-    dreamt = {source: [from_dict(Scene, one) for one in mine] for source, mine in json.loads(kept.read_text()).items()}
+    dreamt = {source: arms_.read(work / f"{source}-{seed}.json") for source in json.loads(kept.read_text())}
     arm, size, learn = sized(name)
     began = time.monotonic()
-    scenes, most = arms_.scenes_of(args, engine, items, arm, dreamt, seed, args.tokens * size // WHOLE)
+    scenes, most = arms_.scenes_of(args, engine, items, arm, dreamt, seed, args.tokens * size // WHOLE, work)
     seconds = time.monotonic() - began
     learn = replace(learn, drift_bound=100.0, min_steps=1)
     if engine.device.type == "cuda":
@@ -127,7 +127,9 @@ def main() -> None:
     parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")
+    parser.add_argument("--curve", type=Path, help="draw there what more tokens gain")
     parser.add_argument("--also", default="", help="further lessons, as wide1,wide2,wide3, each in nights of their own")
+    parser.add_argument("--work", type=Path, help="keep scenes and weights there, and take from there what was dreamt")
     parser.add_argument("--from-log", type=Path, nargs="+", help="run nothing; the table and the plot of these results")
     args = parser.parse_args()
     sets = [args.lessons, *(name.strip() for name in args.also.split(",") if name.strip())]
@@ -151,6 +153,8 @@ def main() -> None:
             results += night_quality.run(args, arms, job)
     if args.plot:
         _dream_plot.plot(results, arms, args.plot)
+    if args.curve:
+        _dream_plot.curve([one for one in results if one["arm"] in arms], args.curve, args.tokens)
     finish(_dream_rows.rows_of(results, arms), args)
 
 

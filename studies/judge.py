@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import _lines
 import _people
 import _tastes
 import _users
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
     parser.add_argument("--tuning", action="store_true", help="the users by whom the judge was changed")
     parser.add_argument("--pool", type=Path, help="keep the pool of answers there, or take it from there (.json)")
+    parser.add_argument("--plot", type=Path, help="draw agreement along labels there (.png, .svg or .pdf)")
     args = parser.parse_args()
     counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((4,), 6, 6)
     engine = Engine.load(args.model)
@@ -164,12 +166,13 @@ def main() -> None:
             coin = np.random.default_rng([seed, 3]).random(len(pairs)) < 0.5  # a user without any taste
             for count, (_, trust) in agreements(examples, coin, counts, np.random.default_rng([seed, 2])).items():
                 trusted.setdefault(-count, []).append(float(trust))
-    rows = []
+    rows, points = [], []
     for part, count in dict.fromkeys((part, count) for part, count, _ in found):
         mine = {name: shares for (p, c, name), shares in found.items() if (p, c) == (part, count)}
         values = [share for shares in mine.values() for share in shares]
         shown = bootstrap(values, [name for name, shares in mine.items() for _ in shares])
         bounds = (0.80, 0.88) if count == 50 and not part else (None, None)
+        points += [(count, shown.value, shown.low, shown.high)] if not part else []
         of = f", {part}" if part == ASKED else f", without {part}" if part else ""
         head = f"{len(mine)} users, after {count} labels{of}: agreement"
         rows.append(Row(head, shown.value, shown.low, shown.high, *bounds))
@@ -184,6 +187,12 @@ def main() -> None:
                 if user == name and count == 50 and not part:
                     head = f"{name} ({kept[name].mean():.0%} good), after 50"
                     rows.append(Row(head, float(np.mean(shares)), min(shares), max(shares)))
+    if args.plot:
+        lines: dict[str, list[_lines.Point]] = {"agreement with held-out labels": points}
+        for name, sign in (("judges trusted: users with a taste", 1), ("judges trusted: coin tossers", -1)):
+            shares = [(sign * count, float(np.mean(mine))) for count, mine in trusted.items() if sign * count > 0]
+            lines[name] = [(count, share, share, share) for count, share in shares]
+        _lines.draw(lines, args.plot, x="labels of the user", y="share", bound=0.80, log=True)
     print(json.dumps({"left out": sorted(set(every) - set(kept)), "answers": len(pairs)}))
     finish(rows, args)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,58 @@ def test_an_arm_has_a_size_and_settings_of_learning() -> None:
     for wrong in ("walks", "walk x", "walk kl=3"):
         with pytest.raises((KeyError, ValueError)):
             dreams.sized(wrong)
+
+
+def test_what_was_collided_is_taken_from_where_it_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson = ITEMS[0].lesson
+    assert lesson is not None
+    plain, situated = (scene(lesson, "apply", text, "x", "composed") for text in ("plain", "on the phone: plain"))
+    _dream_arms.write(tmp_path / "collided-as-it-is-7.json", [plain, situated])
+    assert not list(tmp_path.glob("*.[0-9]*")), "a part is left"
+    monkeypatch.setattr(_dream_arms._night, "_embedder", lambda path: Hashes())
+    monkeypatch.setattr(_dream_arms, "bought", lambda engine, scenes, tokens: tokens // len(scenes))
+    args = SimpleNamespace(embedder="", smoke=False)
+    dreamt = {"paraphrase": [plain]}
+    of = {arm: _dream_arms.scenes_of(args, None, ITEMS[:1], _dream_arms.ARMS[arm], dreamt, 7, 600, tmp_path)
+          for arm in ("walk", "paraphrase")}  # fmt: skip
+    assert of == {"walk": ([plain, situated], 300), "paraphrase": ([plain], 600)}
+
+
+def test_work_is_kept_apart_for_each_set_of_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Path] = []
+    job = lambda args, arm, seed, work: ran.append(work) or {"arm": arm, "seed": seed}  # noqa: E731
+    monkeypatch.setattr(dreams.night_quality, "ProcessPoolExecutor", AtOnce)
+    for lessons, work in (("exam", tmp_path), ("wide1", tmp_path), ("dev", None)):
+        args = SimpleNamespace(work=work, lessons=lessons, first_seed=0, seeds=1, workers=1, log=None)
+        dreams.night_quality.run(args, ["base"], job)
+    assert ran[:2] == [tmp_path / "exam", tmp_path / "wide1"] and all(one.is_dir() for one in ran[:2])
+    assert ran[2].name == "dev" and not ran[2].exists(), "without --work nothing is left behind"
+
+
+class AtOnce(Executor):
+    """Runs what it is given in this process, at once."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def test_the_curve_shows_arms_of_several_sizes(tmp_path: Path) -> None:
+    some = [result(arm, 0, 0.5, [1.0, 0, 0, 0]) | {"size": size} for arm, size in
+            (("walk", 16), ("walk x4", 4), ("walk x48 anchor_batch=20", 48), ("uniform", 16))]  # fmt: skip
+    drawn: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_dream_plot._lines, "draw", lambda lines, file, **_: drawn.update(lines))
+        _dream_plot.curve(some, tmp_path / "none.svg", 4800)
+    assert {name: [point[0] for point in points] for name, points in drawn.items()} == {
+        "walk: held-out wordings": [1200, 4800], "walk: novel situations": [1200, 4800],
+    }  # fmt: skip
+    _dream_plot.curve(some, tmp_path / "curve.svg", 4800)
+    assert "walk: novel situations" in (tmp_path / "curve.svg").read_text()
 
 
 def test_the_plot_shows_every_arm_but_the_base(tmp_path: Path) -> None:
