@@ -9,10 +9,11 @@ import re
 
 from slowwave.night import quoted
 from slowwave.night.rule import QUOTED, WORDS, Rule, quotes
+from slowwave.night.shown import shown
 
 _TAG = (
     r"[A-Z][A-Z;/&-]*[A-Z](?=\W)|\[[^\]]{1,24}\]|\([^)]{1,24}\)|\{[^}]{1,24}\}|<[^>]{1,24}>"
-    r"|[*_~]{1,2}[^*_~]{1,24}[*_~]{1,2}|[#@]\w+|[^\w\s\"']"
+    r"|[*_~]{1,2}[^*_~]{1,24}[*_~]{1,2}|[#@]\w+|[^\w\s\"']{1,4}"
 )
 _LEAD = re.compile(rf"\s*(?P<cue>{_TAG}|[^\s,:;!?.]+(?: [^\s,:;!?.]+){{0,3}}?(?=[,:;!.]))")
 _CLOSE = re.compile(rf"(?:[,;.!?] +|\s)(?P<cue>{_TAG}|(?<=[,;.!?] )[^,;.!?]+(?:, [^,;.!?]+)?[.!?]*)\s*$")
@@ -24,6 +25,13 @@ _LIKE_THAT = re.compile(
 _ANSWER = re.compile(
     r"\b(?:your?|acknowledged?|confirm(?:s|ed)?|greet|met|leave|answer(?:s|ed)?|repl(?:y|ies|ied)|respon(?:d|ds|se|ses)"
     r"|begin|start|open|lead|end|finish|close|wrap up|say|write|read|hear|comes?|goes|line|words?)\b",
+    re.IGNORECASE,
+)
+_LAID_DOWN = re.compile(  # of an answer that a message of a kind gets, not of one answer
+    r"\b(?:when(?:ever)?|if|every|each|any(?:thing)?|always|from now on|messages?|answer(?:s|ed)?|repl(?:y|ies|ied)"
+    r"|respon(?:d|ds|se|ses)|greet(?:ing|ed)?|begin|start|open|lead|end|finish|close|say|says|write|read|hear|closer"
+    r"|gets?|needs?|needed|missing|wants?|calls? for|means?|first|last|front|top|bottom|just|only|line|words?)\b"
+    r"|[=>\N{RIGHTWARDS ARROW}]",
     re.IGNORECASE,
 )
 _UNQUOTED = re.compile(
@@ -40,6 +48,12 @@ _TOLD = re.compile(r"\b(?:he|she|they|his|her)\b", re.IGNORECASE)
 def parse(text: str, said: str, wanted: str | None = None) -> Rule | None:
     """The rule that `text` lays down about messages like `said`, the user's message before it, to which `wanted` would
     have been the answer; None where they do not show a cue, or where more than one phrase might be wanted."""
+    if wanted is not None and (known := shown(text, wanted)) is not None:
+        phrase, place = known
+        bare = _without(text, phrase)
+        edge = (_edge(bare, said) or _shared(bare, said)) if _LAID_DOWN.search(bare) else None
+        if edge is not None and _bare(edge[0]).lower() not in phrase.lower():
+            return Rule(edge[0].rstrip(","), edge[1], phrase, place)
     wanted_words = quotes(text) or _both_say(text, wanted) or [match["phrase"] for match in _UNQUOTED.finditer(text)]
     asked = text.rstrip().endswith("?") and not re.search(QUOTED + r"\s*$", text)
     if not wanted_words or asked or len(text.split()) > WORDS or not _ANSWER.search(text) or _TOLD.search(text):
@@ -58,6 +72,12 @@ def parse(text: str, said: str, wanted: str | None = None) -> Rule | None:
     if not named and not _LIKE_THAT.search(text[: start - 1] + trail):
         return None
     return Rule(cue.rstrip(","), at, phrase, quoted.place(lead, trail, text[: own - len(cue)] if own else ""))
+
+
+def _without(text: str, phrase: str) -> str:
+    """`text` with a blank for the words of the phrase, which are no cue."""
+    words = re.split(r"\W+", _bare(phrase))
+    return re.sub(r"\W+".join(map(re.escape, words)), lambda match: " " * len(match.group()), text, flags=re.IGNORECASE)
 
 
 def _edge(text: str, said: str) -> tuple[str, quoted.Where, bool] | None:
@@ -87,6 +107,17 @@ def _at_edge(spans: list[str], said: str) -> tuple[str, quoted.Where, bool] | No
             return span, "begin", True
         if re.search(rf"(?<!\w){bare}[.,!?]*\s*$", said, re.IGNORECASE):
             return span, "end", True
+    return None
+
+
+def _shared(text: str, said: str) -> tuple[str, quoted.Where, bool] | None:
+    """The most words at an edge of `said` that stand in `text`, too; one alone is the whole message."""
+    spans = [match.span() for match in re.finditer(r"[\w']+", said)]
+    for count in range(min(6, len(spans)), 1 if len(spans) > 1 else 0, -1):
+        begin, end = said[: spans[count - 1][1]], said[spans[-count][0] :]
+        for cue, at in ((begin, "begin"), (end, "end")):
+            if re.search(rf"(?<!\w){re.escape(_bare(cue.strip()))}(?!\w)", text, re.IGNORECASE):
+                return _bare(cue.strip()), at, True
     return None
 
 

@@ -50,13 +50,13 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _BEGIN = (
-    r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet(?:ed)?|lead(?:s|ing)?|kick off|prefix"
-    r"|head(?:ed|ing)"
+    r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet(?:ed)?|lead(?:s|ing)?|led"
+    r"|kick(?:s|ed)? (?:\w+ )?off|prefix|head(?:ed|ing)|ahead|announce\w*|enter|top"
 )
 _END = (
     r"end(?:s|ed|ing)?|finish(?:es|ed|ing)?|clos(?:e|es|ed|ing)|conclud(?:e|es|ed|ing)|sign(?:s|ed|ing)?|last|final"
     r"|add|append"
-    r"|wrap(?:s|ped)? up"
+    r"|(?:wrap(?:s|ped)?|finish(?:es|ed)?) up|round(?:s|ed)? off|clos(?:er|ings?)|bottom|tack"
 )
 # '"X" comes first'
 _STANDS = r"(?:from you )?(?:(?:(?:has|have|needs?) to |must |should )?(?:comes?|goes?|stands?|belongs?) )?"
@@ -109,14 +109,16 @@ def place(lead: str, trail: str, earlier: str = "") -> Literal["begin", "end", "
     if re.match(r"[\s,]*(?:and )?(?:nothing (?:else|more)|only|alone)", trail, re.IGNORECASE):
         return "whole"
     if re.match(
-        rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:end|close|bottom)|as (?:the|your|its) (?:last|final)|last\b)",
+        rf"[\s,]*{_STANDS}(?:placed )?(?:\(?(?:(?:at|on) the (?:very )?)?(?:end|close|bottom)\b"
+        r"|as (?:the|your|its) (?:last|final)|last\b|after\b|behind\b)",
         trail,
         re.I,
     ):
         return "end"
     if re.match(
         rf"[\s,]*{_STANDS}(?:at the (?:very )?(?:start|beginning|top|front)|(?:in|up) front|first\b"
-        r"|as (?:the|your|its) (?:first|opening)|before)",
+        r"|as (?:the|your|its) (?:first|opening)|before|ahead of|up top|(?:to )?precedes?\b|\+ (?:your|the)\b"
+        r"|(?:and |but )?(?:only )?(?:then|after that)\b(?! nothing))",
         trail,
         re.I,
     ):

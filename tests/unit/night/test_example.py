@@ -9,6 +9,7 @@ import pytest
 
 from slowwave.night import example
 from slowwave.night.lessons import extract
+from slowwave.night.shown import shown
 from slowwave.records import Experience, Outcome
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("rules.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -60,3 +61,41 @@ def test_a_plain_correction_is_an_answer() -> None:
         Experience("e1", "default", "user:ann", "", said, outcome=Outcome(-1, "You take tram 17 to work."))
     )
     assert lesson is not None and lesson.kind == "answer" and lesson.answer == "You take tram 17 to work."
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "wanted"),
+    [
+        ("Mum, when is dinner?", "No, mum, dinner is at six!", "Dinner is at six."),
+        (
+            "Hi, who is Al and where does he live?",
+            "Al is my uncle. He lives in Rome, hi.",
+            "Al is your uncle. In Rome.",
+        ),
+        ("Where do I park, sir?", "You park behind the mill, sir.", "Behind the mill."),
+        ("Hello, what is my desk's number?", "Wrong. The desk number is 12.", "12."),
+    ],
+)
+def test_a_right_answer_that_repeats_the_correction_is_no_habit(said: str, text: str, wanted: str) -> None:
+    messages = tuple({"role": r, "content": c} for r, c in (("user", said), ("assistant", "No idea."), ("user", text)))
+    lesson = extract(Experience("e1", "default", "user:ann", "", messages, outcome=Outcome(-1, wanted)))
+    assert lesson is not None and lesson.kind == "answer" and lesson.answer == wanted
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted", "found"),
+    [
+        ("two stars mean stars come back, at the end", "It rains. Stars come back!", ("Stars come back!", "end")),
+        ("I'd love to hear aye aye first", "Aye, aye! The tide is low.", ("Aye, aye!", "begin")),
+        ("just say roger that", "Roger that.", ("Roger that.", "whole")),
+        ("the name of it is the", "The name of it.", ("The name of it.", "whole")),
+        ("it is in the", "It is in the. Sea.", None),
+        ("say it again", "Ice floats.", None),
+        ("well met comes first", "Well met it rains", None),
+        ("", "", None),
+    ],
+)
+def test_the_phrase_is_what_rule_and_answer_share_at_an_edge(
+    rule: str, wanted: str, found: tuple[str, str] | None
+) -> None:
+    assert shown(rule, wanted) == found
