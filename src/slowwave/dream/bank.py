@@ -107,6 +107,12 @@ def thesaurus() -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...
 
 
 @cache
+def stories() -> dict[str, list[str]]:
+    """Of everyday life, to stand around a question about anything: `before` it, who `said` it, and `after` it."""
+    return dict(json.loads(_read("stories.json")))
+
+
+@cache
 def prose() -> tuple[tuple[str, str], ...]:
     """(opening, rest) of plain passages."""
     return tuple((row["opening"], row["rest"]) for row in map(json.loads, _read("prose.jsonl").splitlines()))

@@ -53,7 +53,7 @@ class LessonDreamer:
         held = forbidden | {normalise(text) for _, text in (*chosen, *asked)}
         held |= {normalise(text) for family, text in worded if family in _exam_families(lesson)}
         kind = _kind(lesson.answer or lesson.note)
-        others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
+        others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 16)])
         reworded = self.wordings.natural(question, [reword.sentence(text) for text in others])
         glossed = gloss.wordings(question, known, rng, kind)[: self.settings.composed // 7]
         rest = compose.compose(question, rng, self.settings.composed - len(glossed), held, reworded, kind)

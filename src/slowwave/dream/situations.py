@@ -11,17 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from slowwave.dream.bank import stories
 from slowwave.dream.collide import Collider, Collision
 from slowwave.dream.make import user
 from slowwave.dream.parts import parts
-from slowwave.dream.registers import quoted, register
+from slowwave.dream.registers import quoted, register, to_user
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
 from slowwave.records import Lesson, Message, Scene, least, new_id
 
-WAYS = ("turns", "preface", "quoted", "stand_in", "register")
-_ODDS = (0.3, 0.15, 0.2, 0.15, 0.2)  # of each
+WAYS = ("turns", "preface", "story", "quoted", "stand_in", "register")
+_ODDS = (0.3, 0.1, 0.15, 0.15, 0.15, 0.15)  # of each
 _BRIDGES = (
     "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
     "Great, thank you! ", "Hm, and ", "By the way, ",
@@ -104,11 +105,12 @@ def situated(
     """The scene with its last message in a situation made of the collisions.
 
     Args:
-        way: one of WAYS; None draws one. A message whose edge must stay as it is (a habit's cue) gets turns alone.
+        way: one of WAYS; None draws one. A message whose edge must stay as it is (a habit's cue) gets turns, or a
+            story at its other edge.
     """
     text = scene.messages[-1]["content"]
     way = way or WAYS[int(rng.choice(len(WAYS), p=_ODDS))]
-    way = "turns" if lesson.kind == "cue" else way
+    way = ("turns", "story")[int(rng.integers(2))] if lesson.kind == "cue" else way
     before: list[Message] = []
     used: Sequence[Collision] = ()
     if way == "turns":
@@ -120,6 +122,8 @@ def situated(
     elif way == "preface":
         used = collisions[:1]
         text = _prefaced(text, used[0].memory.question, rng) if used else text
+    elif way == "story":
+        text = _told(text, rng, (lesson.cue or "").partition("|")[0] if lesson.kind == "cue" else None)
     elif way in ("quoted", "stand_in"):
         text = (stand_in(text, rng) if way == "stand_in" else None) or quoted(text, rng)
     else:
@@ -180,6 +184,21 @@ def _prefaced(text: str, asked: str, rng: np.random.Generator) -> str:
     if found is not None and found.phrases:
         return pick(_ABOUT).format(np=found.phrases[0], t=text, l=_lowered(text))
     return f"{asked} No, wait, that can wait. {text}"
+
+
+def _told(text: str, rng: np.random.Generator, edge: str | None = None) -> str:
+    """The message after something that happens, or in the mouth of somebody in it; in one of four there is more to
+    come.
+
+    Args:
+        edge: "begin" or "end", which must stay as it is.
+    """
+    bank = stories()
+    pick = lambda some: some[int(rng.integers(len(some)))]  # noqa: E731
+    if edge is not None:
+        return f"{text} {pick(bank['after'])}" if edge == "begin" else f"{pick(bank['before'])} {text}"
+    told = f'{pick(bank["said"])} "{to_user(text)}"' if rng.random() < 0.3 else f"{pick(bank['before'])} {text}"
+    return f"{told} {pick(bank['after'])}" if rng.random() < 0.25 else told
 
 
 def _lowered(text: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from slowwave.dream import registers, situations
+from slowwave.dream.bank import stories
 from slowwave.dream.collide import Collider, Collision, Memory
 from slowwave.dream.make import scene
 from slowwave.dream.settings import DreamSettings
@@ -110,9 +111,33 @@ def test_every_way_keeps_what_is_asked(lessons: dict[str, Lesson], way: str) -> 
 def test_a_habits_cue_stays_at_its_edge(lessons: dict[str, Lesson]) -> None:
     ahoy = lessons["ahoy"]
     told = scene(ahoy, "apply", "Ahoy, what is tea?", "Aye aye! A drink.", "cue")
-    for seed in range(10):
+    seen = set()
+    for seed in range(20):
         out = situations.situated(told, ahoy, [Collision(MEMORIES[0])], np.random.default_rng(seed))
-        assert out.messages[-1] == told.messages[-1] and len(out.messages) == 3
+        seen.add(out.family)
+        if out.family == "cue:turns":
+            assert out.messages[-1] == told.messages[-1] and len(out.messages) == 3
+        else:
+            assert out.messages[-1]["content"].startswith("Ahoy, what is tea? ") and len(out.messages) == 1
+    assert seen == {"cue:turns", "cue:story"}
+    last = replace(ahoy, cue="end|over|whole|Copy.")
+    told = scene(last, "apply", "The kettle is on, over.", "Copy.", "cue")
+    endings = {situations.situated(told, last, [], np.random.default_rng(i)).messages[-1]["content"] for i in range(9)}
+    assert len(endings) > 2 and all(text.endswith("The kettle is on, over.") for text in endings)
+
+
+def test_stories_stand_before_any_question_and_put_it_into_a_mouth(lessons: dict[str, Lesson]) -> None:
+    sister, bank = lessons["sister"], stories()
+    told = scene(sister, "apply", "What is my sister's name?", "Ilse.", "composed")
+    texts = [
+        situations.situated(told, sister, [], np.random.default_rng(seed), "story").messages[-1]["content"]
+        for seed in range(60)
+    ]
+    said = [text for text in texts if '"What is your sister\'s name?"' in text]
+    assert 8 < len(said) < 30 and all(text.startswith(tuple(bank["said"])) for text in said)
+    assert all(text.startswith(tuple(bank["before"])) and " What is my sister's name?" in text
+               for text in texts if text not in said)  # fmt: skip
+    assert 5 < sum(text.endswith(tuple(bank["after"])) for text in texts) < 30 and len(set(texts)) > 55
 
 
 def test_another_speaks_of_what_is_yours() -> None:
@@ -157,7 +182,7 @@ def test_half_of_both_kinds_is_collided_once_more_and_the_exam_is_not(
 ) -> None:
     scenes = collided(dreamer, lessons)
     alone = dreamer().dream(list(lessons.values()), seed=3)
-    ways = (*situations.WAYS[:4], *registers._REGISTERS)
+    ways = (*situations.WAYS[:5], *registers._REGISTERS)
     is_collided = lambda one: one.family.endswith(tuple(f":{way}" for way in ways))  # noqa: E731
     for kind in ("apply", "near_miss"):
         mine = [s for s in scenes if s.lesson == lessons["sister"].id and s.kind == kind and s.split == "train"]
@@ -232,7 +257,8 @@ def test_a_lesson_that_is_tried_again_gets_more_scenes(dreamer: Callable[..., An
     )
     usual = dreamer(composed=20).dream([sister, deploy], seed=1)
     more = dreamer(composed=20).dream([sister, deploy], more={sister.id: 2}, seed=1)
-    assert count(more, sister) >= 1.6 * count(usual, sister) and count(more, deploy) == count(usual, deploy)
+    assert count(more, sister) >= 1.6 * count(usual, sister)
+    assert abs(count(more, deploy) - count(usual, deploy)) <= 1, "what is drawn for one lesson moves the next"
 
 
 def test_more_of_what_is_the_most_already_ends_no_night(
