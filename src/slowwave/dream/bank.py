@@ -19,10 +19,13 @@ CLASS_WORDS = {
     "company": "company|firm|brand|corporation|business|shop",
     "person": "person|scientist|inventor|king|queen|author|writer|poet|painter|artist|explorer|philosopher"
     "|composer|singer|president|actor|player|somebody|someone",
-    "book": "book|novel|poem|story", "product": "product|device|gadget|phone|car|machine|app|software|tool",
+    "book": "book|novel|poem|story|play", "product": "product|device|gadget|phone|car|machine|app|software|tool",
     "language": "language|dialect", "river": "river|lake|sea|mountain|island",
     "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
     "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
+    "currency": "currency|coin|money|banknote", "charity": "charity|foundation|nonprofit|organisation|organization",
+    "music": "song|opera|symphony|band|album|musical|orchestra", "team": "team|club|squad",
+    "event": "battle|treaty|revolution|disaster|war|siege|uprising|rebellion|earthquake",
 }  # fmt: skip
 _GENERIC = (
     "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?",
@@ -84,7 +87,7 @@ def alike(name: str) -> dict[str, list[str]]:
 
 @cache
 def templates(kind: str) -> tuple[tuple[str, str], ...]:
-    """(template with {x}, real name) for each bank message that names a real thing of the class; generic ones after."""
+    """(template with {x}, real name): bank messages that name a real thing of the class, generic ones, the class's."""
     real = sorted(names("real").get(kind, []), key=len, reverse=True)
     found: list[tuple[str, str]] = []
     for text in ordinary():
@@ -96,7 +99,14 @@ def templates(kind: str) -> tuple[tuple[str, str], ...]:
                 )
                 break
     generic = [(form, real[i % len(real)]) for i, form in enumerate(_GENERIC)] if real else []
-    return tuple(found) + tuple(generic)
+    asked = [(form, real[i % len(real)]) for i, form in enumerate(_askings()[kind])] if real else []
+    return tuple(found + generic + asked)
+
+
+@cache
+def _askings() -> dict[str, list[str]]:
+    """By class, what people ask about a thing {x} of it."""
+    return dict(json.loads(_read("askings.json")))
 
 
 @cache
