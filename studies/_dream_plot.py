@@ -35,7 +35,7 @@ def plot(results: list[dict[str, Any]], arms: Sequence[str], file: Path) -> None
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("answered as taught (95 % interval over lessons, a stroke a seed)")
+    axes.set_xlabel("answered as taught (share; bars: 95 %, strokes: seeds)")
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
     figure.savefig(file)
 
