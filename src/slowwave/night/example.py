@@ -27,13 +27,17 @@ _ANSWER = re.compile(
     r"|begin|start|open|lead|end|finish|close|wrap up|say|write|read|hear|comes?|goes|line|words?)\b",
     re.IGNORECASE,
 )
-_LAID_DOWN = re.compile(  # of an answer that a message of a kind gets, not of one answer
-    r"\b(?:when(?:ever)?|if|every|each|any(?:thing)?|always|from now on|messages?|answer(?:s|ed)?|repl(?:y|ies|ied)"
-    r"|respon(?:d|ds|se|ses)|greet(?:ing|ed)?|begin|start|open|lead|end|finish|close|say|says|write|read|hear|closer"
-    r"|gets?|needs?|needed|missing|wants?|calls? for|means?|first|last|front|top|bottom|just|only|line|words?)\b"
-    r"|[=>\N{RIGHTWARDS ARROW}]",
+_GENERAL = re.compile(  # of messages of a kind, not of one
+    r"\b(?:when(?:ever)?|if|every|each|any(?:thing)?|always|from now on|next time|messages?|rule|answer to|reply to"
+    r"|gets?|needs?|wants?|calls? for|means?)\b|[=>\N{RIGHTWARDS ARROW}]",
     re.IGNORECASE,
 )
+_EDGES = re.compile(  # of an answer's beginning or end
+    r"\b(?:answer(?:s|ed)?|repl(?:y|ies|ied)|respon(?:d|ds|se|ses)|greet(?:ing|ed)?|begin|start|open|lead|end|finish"
+    r"|close|say|says|write|read|hear|closer|needed|missing|first|last|front|top|bottom|line|words?)\b",
+    re.IGNORECASE,
+)
+_MARK = re.compile(r"[^\w\s'.,!?-]")  # in a cue that is no ordinary speech
 _UNQUOTED = re.compile(
     r"\b(?:begin|start|open|answer|reply|respond|end|finish|close)s?(?: (?:only|just))? with"
     r" (?P<phrase>[A-Z][^,.;:!?]*?[!?.]?)(?=$|,| (?:when|whenever|if|every|each|and (?:nothing|no|that|only))\b)"
@@ -51,9 +55,12 @@ def parse(text: str, said: str, wanted: str | None = None) -> Rule | None:
     if wanted is not None and (known := shown(text, wanted)) is not None:
         phrase, place = known
         bare = _without(text, phrase)
-        edge = (_edge(bare, said) or _shared(bare, said)) if _LAID_DOWN.search(bare) else None
+        edge = _edge(bare, said) or _shared(bare, said)
         if edge is not None and _bare(edge[0]).lower() not in phrase.lower():
-            return Rule(edge[0].rstrip(","), edge[1], phrase, place)
+            general = _GENERAL.search(bare) or _LIKE_THAT.search(bare)
+            of_edges = _EDGES.search(bare) and (_MARK.search(edge[0]) or (edge[2] and place != "whole"))
+            if general or of_edges:
+                return Rule(edge[0].rstrip(","), edge[1], phrase, place)
     wanted_words = quotes(text) or _both_say(text, wanted) or [match["phrase"] for match in _UNQUOTED.finditer(text)]
     asked = text.rstrip().endswith("?") and not re.search(QUOTED + r"\s*$", text)
     if not wanted_words or asked or len(text.split()) > WORDS or not _ANSWER.search(text) or _TOLD.search(text):

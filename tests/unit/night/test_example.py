@@ -73,6 +73,7 @@ def test_a_plain_correction_is_an_answer() -> None:
             "Al is your uncle. In Rome.",
         ),
         ("Where do I park, sir?", "You park behind the mill, sir.", "Behind the mill."),
+        ("What is my sister's name, please?", "Just say Ilse Marie, please.", "Ilse Marie."),
         ("Hello, what is my desk's number?", "Wrong. The desk number is 12.", "12."),
     ],
 )
