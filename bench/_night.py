@@ -23,7 +23,7 @@ from slowwave.night.decisions import Curriculum, curriculum
 from slowwave.records import Scene
 
 LESSONS = Path(__file__).parent / "lessons"
-SETS = ("dev", "exam", "wide1", "wide2", "wide3")  # for tuning; for the tables; for narrow intervals
+SETS = ("dev", "exam", "wide1", "wide2", "wide3")  # dev and wide3 for tuning; the others for tables
 
 
 @cache

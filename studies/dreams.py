@@ -1,9 +1,9 @@
 """What dreams are worth: eight ways to dream of the same lessons, at equal training tokens, each adding one thing.
 
 The lessons of the first night's benchmark, each known from one exchange; asked in held-out wordings and in novel
-situations (another speaker, domain, register, several turns), which were written apart from the dreamer. `dev` is for
-tuning, `exam` for the table; `--also wide1,wide2,wide3` teaches three times as many in nights of their own, for narrow
-intervals.
+situations (another speaker, domain, register, several turns), which were written apart from the dreamer. `dev` and
+`wide3` are for tuning, `exam` for the table; `--also wide1,wide2` teaches twice as many more in nights of their own,
+for narrow intervals.
 
     python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
 
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")
     parser.add_argument("--curve", type=Path, help="draw there what more tokens gain")
-    parser.add_argument("--also", default="", help="further lessons, as wide1,wide2,wide3, each in nights of their own")
+    parser.add_argument("--also", default="", help="further lessons, as wide1,wide2, each in nights of their own")
     parser.add_argument("--work", type=Path, help="keep scenes and weights there, and take from there what was dreamt")
     parser.add_argument("--from-log", type=Path, nargs="+", help="run nothing; the table and the plot of these results")
     args = parser.parse_args()
