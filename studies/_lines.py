@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Point = tuple[float, float, float, float]  # where, the value, the ends of its interval
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 
 
 def draw(
@@ -19,7 +19,7 @@ def draw(
         log: `x` doubles from one mark to the next.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FixedLocator, NullLocator
+    from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -33,7 +33,6 @@ def draw(
     if log:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(FixedLocator(marks))
     axes.set_xticks(marks, [f"{mark:,g}" for mark in marks])
     axes.set_xlabel(x)
     axes.set_ylabel(y)

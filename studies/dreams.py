@@ -7,7 +7,7 @@ for narrow intervals.
 
     python studies/dreams.py --seeds 3 --workers 16 --log dreams.jsonl
 
-`--work` keeps what was dreamt, for other arms on the same seeds and lessons at another time.
+`--work` keeps what was dreamt, for other arms of the same models, sizes and code at another time.
 
 An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4".
 """
@@ -58,7 +58,9 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
             found = arms_.dreamt(args, engine, items, seed)
             for source, mine in found.items():
                 arms_.write(work / f"{source}-{seed}.json", mine)
-            kept.write_text(json.dumps(sorted(found)))
+            part = kept.with_suffix(".part")
+            part.write_text(json.dumps(sorted(found)))
+            part.rename(kept)
         return {"arm": name, "seed": seed, "seconds": time.monotonic() - began}
     if name == "base":
         return {"arm": name, "seed": seed, **asdict(_quality.measure(engine, items, panel, reference))}
@@ -129,7 +131,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")
     parser.add_argument("--curve", type=Path, help="draw there what more tokens gain")
     parser.add_argument("--also", default="", help="further lessons, as wide1,wide2, each in nights of their own")
-    parser.add_argument("--work", type=Path, help="keep scenes and weights there, and take from there what was dreamt")
+    parser.add_argument(
+        "--work", type=Path, help="keep scenes and weights there, and take what the same command dreamt"
+    )
     parser.add_argument("--from-log", type=Path, nargs="+", help="run nothing; the table and the plot of these results")
     args = parser.parse_args()
     sets = [args.lessons, *(name.strip() for name in args.also.split(",") if name.strip())]
@@ -137,7 +141,7 @@ def main() -> None:
         parser.error(f"There are the lessons {', '.join(_night.SETS)}.")
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
-        args.seeds, sets, args.count, args.tokens, arms = 1, ["dev"], 2, 240, ["schedule"]
+        args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["schedule"], None
     for arm in arms:
         try:
             if arm != "base":
@@ -153,7 +157,7 @@ def main() -> None:
             results += night_quality.run(args, arms, job)
     if args.plot:
         _dream_plot.plot(results, arms, args.plot)
-    if args.curve:
+    if args.curve and any(" x" in arm for arm in arms):
         _dream_plot.curve([one for one in results if one["arm"] in arms], args.curve, args.tokens)
     finish(_dream_rows.rows_of(results, arms), args)
 

@@ -19,13 +19,12 @@ CLASS_WORDS = {
     "company": "company|firm|brand|corporation|business|shop",
     "person": "person|scientist|inventor|king|queen|author|writer|poet|painter|artist|explorer|philosopher"
     "|composer|singer|president|actor|player|somebody|someone",
-    "book": "book|novel|poem|story|play", "product": "product|device|gadget|phone|car|machine|app|software|tool",
+    "book": "book|novel|poem|story", "product": "product|device|gadget|phone|car|machine|app|software|tool",
     "language": "language|dialect", "river": "river|lake|sea|mountain|island",
     "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
     "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
-    "currency": "currency|coin|money|banknote", "charity": "charity|foundation|nonprofit|organisation|organization",
-    "music": "song|opera|symphony|band|album|musical|orchestra", "team": "team|club|squad",
-    "event": "battle|treaty|revolution|disaster|war|siege|uprising|rebellion|earthquake",
+    "currency": "currency|banknote", "charity": "charity|nonprofit", "team": "sports team|sports club|football club",
+    "music": "song|opera|symphony|rock band|piece of music", "event": "battle|treaty|revolution|uprising",
 }  # fmt: skip
 _GENERIC = (
     "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?",
@@ -110,10 +109,10 @@ def _askings() -> dict[str, list[str]]:
 
 
 @cache
-def thesaurus() -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """(groups of words that can replace each other, groups of question forms with the same meaning)."""
+def thesaurus() -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Groups of words that can replace each other, further ones, and groups of question forms with one meaning."""
     data = json.loads(_read("thesaurus.json"))
-    return tuple(map(tuple, data["groups"])), tuple(map(tuple, data["questions"]))
+    return tuple(tuple(map(tuple, data[part])) for part in ("groups", "further", "questions"))
 
 
 @cache

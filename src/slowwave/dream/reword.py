@@ -6,10 +6,9 @@ A 135M model rewords poorly (it makes a brother of a sister), so what people say
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
 from functools import cache
 from itertools import zip_longest
-from typing import Literal
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _FUNCTION = frozenset(
 
 @cache
 def _forms() -> tuple[tuple[tuple[re.Pattern[str], str], ...], ...]:
-    return tuple(tuple((_pattern(form), form) for form in group) for group in bank.thesaurus()[1])
+    return tuple(tuple((_pattern(form), form) for form in group) for group in bank.thesaurus()[2])
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -33,7 +32,6 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 
 _MOST = 24  # forms of a question
-_SENSES = 3  # groups of a word that may be replaced
 _TO_WE = {"i": "we", "my": "our", "am": "are", "me": "us", "mine": "ours", "was": "were"}
 _TO_I = {"we": "i", "our": "my", "us": "me", "ours": "mine"}
 
@@ -65,47 +63,25 @@ def _swapped(text: str, words: dict[str, str]) -> str:
     return re.sub(rf"\b(?:{'|'.join(words)})\b", lambda match: words[match.group()], text)
 
 
-@dataclass(frozen=True)
-class _Sense:
-    """One group of a word: what can stand for it, and whether that is done or is a thing, where the group shows it."""
-
-    others: tuple[str, ...]
-    of: Literal["verb", "noun", "either"]
-
-
-_DONE = re.compile(  # "put away", "make a copy of"
-    r"(?:put|take|get|give|do|be|am|go|make|have|bring|send|turn|pay|set|keep|let|fill|leave|look|throw|hand|pick|carry|ask"
-    r"|sign|call|check|pass|write|find|hold|cut|clear|wash|clean|wipe|fix|secure|shut|close|lock|run|work|come|tell|show"
-    r"|stay|switch|tidy|wind|wrap|tie|roll|shell|fork|lay|drop|hang|sort|clock|log|hold|say|use) (?:up|out|off|on|in"
-    r"|into|down|away|back|over|an?|the|to|with|for|it|someone|somebody|by|around|through|about|together|at|forward)\b.*"
-)
-_BEFORE_A_THING = frozenset(
-    "my our your his her their its the a an this that these those some any no every each with without at in on of for"
-    " from by about into under behind near after before during".split()
-)
-_BEFORE_A_DEED = frozenset("i we you they to who".split())
-
-
 @cache
-def _words() -> dict[str, tuple[_Sense, ...]]:
-    """Word -> its senses. Words of many groups have too many, and are left alone; of a few, the base and the embedder
-    tell which is meant (`wordings.natural`)."""
-    out: dict[str, list[_Sense]] = {}
-    for group in bank.thesaurus()[0]:
-        whole = any(f" {m}" in other for m in group for other in group) or any(" of " in m for m in group)
-        of: Literal["verb", "noun", "either"] = "noun" if whole else "either"
-        of = "verb" if any(_DONE.fullmatch(m) for m in group) else of
-        for m in group:
-            out.setdefault(m, []).append(_Sense(tuple(o for o in group if o != m), of))
-    return {
-        m: tuple(senses) for m, senses in out.items() if len(senses) <= _SENSES and len(m) > 2 and m not in _FUNCTION
-    }
+def _words() -> dict[str, list[str]]:
+    """Word -> what can stand for it. Words of several groups have several senses, and are left alone; what further
+    groups say of a word that an earlier one has is another sense of it."""
+    groups, further, _ = bank.thesaurus()
+    out: dict[str, list[str]] = {}
+    for some in (groups, further):
+        seen = Counter(member for group in some for member in group)
+        known = {member for group in groups for member in group} if some is further else set()
+        for group in some:
+            for m in group:
+                if seen[m] == 1 and m not in known and len(m) > 2 and m not in _FUNCTION:
+                    out[m] = [o for o in group if o != m]
+    return out
 
 
 def alike(words: str) -> set[str]:
     """Other names of what the words name, a bike of a bicycle."""
-    of = (sense for word in words.lower().split() for sense in _words().get(word, ()))
-    return {other for sense in of for other in sense.others}
+    return {other for word in words.lower().split() for other in _words().get(word, ())}
 
 
 def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
@@ -129,18 +105,24 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
 
 
 def _places(bare: str) -> list[tuple[str, list[str]]]:
-    """The members that a text has, none inside a longer one, and what can stand there for each."""
+    """The members that a text has, none inside a longer one (the book of a book club), and what can stand for each."""
     found = []
-    for member, senses in _words().items():
-        if member not in bare:  # patterns are slow to make
-            continue
-        if match := re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare):
-            before = (bare[: match.start()].split() or [""])[-1]
-            barred = "verb" if before in _BEFORE_A_THING else "noun" if before in _BEFORE_A_DEED else ""
-            others = [other for sense in senses if sense.of != barred for other in sense.others]
-            found.append((match.span(), member, others))
-    inside = lambda span: any(a <= span[0] and span[1] <= b and (a, b) != span for (a, b), _, _ in found)  # noqa: E731
-    return [(member, others) for span, member, others in found if others and not inside(span)]
+    for member in (*_words(), *_ambiguous()):
+        if member in bare and (  # patterns are slow to make
+            match := re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)
+        ):
+            found.append((*match.span(), member))
+    inside = lambda a, b: any(c <= a and b <= d and (c, d) != (a, b) for c, d, _ in found)  # noqa: E731
+    return [(member, _words()[member]) for a, b, member in found if member in _words() and not inside(a, b)]
+
+
+@cache
+def _ambiguous() -> frozenset[str]:
+    """Expressions of several words that are left alone, and whose words are no words of their own."""
+    return frozenset(
+        member for some in bank.thesaurus()[:2] for group in some for member in group
+        if " " in member and member not in _words()
+    )  # fmt: skip
 
 
 def rewordings(question: str, rng: np.random.Generator, count: int) -> list[str]:

@@ -1,4 +1,5 @@
-"""Situations: a scene's message where another memory is what just went on, or said by another, or in another register.
+"""Situations: a scene's message where another memory is what just went on, after a little story, said by another, or in
+another register.
 
 A lesson that was only ever asked for alone fires only there. Near misses are put into the same situations, or the
 situation itself would tell that the lesson is meant; and after a lesson's own exchange something else is asked.
@@ -109,8 +110,8 @@ def situated(
             story at its other edge.
     """
     text = scene.messages[-1]["content"]
-    way = way or WAYS[int(rng.choice(len(WAYS), p=_ODDS))]
-    way = ("turns", "story")[int(rng.integers(2))] if lesson.kind == "cue" else way
+    drawn = ("turns", "story")[int(rng.integers(2))] if lesson.kind == "cue" else None
+    way = way or drawn or WAYS[int(rng.choice(len(WAYS), p=_ODDS))]
     before: list[Message] = []
     used: Sequence[Collision] = ()
     if way == "turns":

@@ -11,7 +11,7 @@ from dataclasses import replace
 from slowwave.errors import UsageError
 from slowwave.exam.match import UNKNOWN_PHRASES, normalise, passes
 from slowwave.experience.follow_up import is_approval, is_correction
-from slowwave.night import example, rule, voice
+from slowwave.night import example, rule, shown, voice
 from slowwave.records import Authority, Check, Experience, Lesson, new_id
 
 STOP_WORDS = frozenset(
@@ -88,7 +88,8 @@ def _rule(experience: Experience, salience: float) -> tuple[Lesson | None, bool]
     laid_down = [*said, wanted] if wanted else said
     for i, text in reversed(list(enumerate(laid_down))):  # a rule may stand in the question itself or in what followed
         answer = wanted if i < len(said) else None  # a correction that lays down a rule is no answer
-        found = (example.parse(text, said[i - 1], answer) if i else None) or rule.parse(text)
+        found = shown.parse(text, said[i - 1], answer) if answer and i and i == last + 1 else None
+        found = found or (example.parse(text, said[i - 1]) if i else None) or rule.parse(text)
         if found is not None:
             question = next((other for other in said if found.cue.lower() in other.lower() and other != text), None)
             lesson = _cue_lesson(found, text, question, answer, experience, salience)

@@ -51,12 +51,12 @@ _TOLD = re.compile(
 )
 _BEGIN = (
     r"beg[iua]n(?:s|ning)?|start(?:s|ed|ing)?|open(?:s|ed|ing)?|first|front|greet(?:ed)?|lead(?:s|ing)?|led"
-    r"|kick(?:s|ed)? (?:\w+ )?off|prefix|head(?:ed|ing)|ahead|announce\w*|enter|top"
+    r"|kick(?:s|ed)? (?:\w+ )?off|prefix|head(?:ed|ing)|announce\w*"
 )
 _END = (
     r"end(?:s|ed|ing)?|finish(?:es|ed|ing)?|clos(?:e|es|ed|ing)|conclud(?:e|es|ed|ing)|sign(?:s|ed|ing)?|last|final"
     r"|add|append"
-    r"|(?:wrap(?:s|ped)?|finish(?:es|ed)?) up|round(?:s|ed)? off|clos(?:er|ings?)|bottom|tack"
+    r"|(?:wrap(?:s|ped)?|finish(?:es|ed)?) up|round(?:s|ed)? off"
 )
 # '"X" comes first'
 _STANDS = r"(?:from you )?(?:(?:(?:has|have|needs?) to |must |should )?(?:comes?|goes?|stands?|belongs?) )?"
@@ -110,7 +110,7 @@ def place(lead: str, trail: str, earlier: str = "") -> Literal["begin", "end", "
         return "whole"
     if re.match(
         rf"[\s,]*{_STANDS}(?:placed )?(?:\(?(?:(?:at|on) the (?:very )?)?(?:end|close|bottom)\b"
-        r"|as (?:the|your|its) (?:last|final)|last\b|after\b|behind\b)",
+        r"|as (?:the|your|its) (?:last|final)|last\b)",
         trail,
         re.I,
     ):

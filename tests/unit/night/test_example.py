@@ -10,7 +10,7 @@ import pytest
 from slowwave.night import example
 from slowwave.night.lessons import extract
 from slowwave.night.shown import shown
-from slowwave.records import Experience, Outcome
+from slowwave.records import Experience, Lesson, Outcome
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("rules.jsonl").read_text(encoding="utf-8").splitlines()]
 
@@ -63,24 +63,70 @@ def test_a_plain_correction_is_an_answer() -> None:
     assert lesson is not None and lesson.kind == "answer" and lesson.answer == "You take tram 17 to work."
 
 
-@pytest.mark.parametrize(
-    ("said", "text", "wanted"),
-    [
-        ("Mum, when is dinner?", "No, mum, dinner is at six!", "Dinner is at six."),
-        (
-            "Hi, who is Al and where does he live?",
-            "Al is my uncle. He lives in Rome, hi.",
-            "Al is your uncle. In Rome.",
-        ),
-        ("Where do I park, sir?", "You park behind the mill, sir.", "Behind the mill."),
-        ("What is my sister's name, please?", "Just say Ilse Marie, please.", "Ilse Marie."),
-        ("Hello, what is my desk's number?", "Wrong. The desk number is 12.", "12."),
-    ],
-)
+FACTS = [
+    ("When is my birthday?", "My birthday is the 3rd of May, every year.", "The 3rd of May."),
+    ("How do I bake the cake?", "The cake needs three eggs and butter.", "Three eggs and butter."),
+    ("Who answers my letters?", "Mr Jones replies to letters every Monday.", "Mr Jones."),
+    ("Hey! What is my cat called?", "Hey! My cat is called Lady Grey, remember it next time.", "Lady Grey."),
+    ("What do I start my day with?", "I start my day with black coffee.", "Black coffee. Always."),
+    ("Mum, when is dinner?", "No, mum, dinner is at six!", "Dinner is at six."),
+    ("Where do I park, sir?", "You park behind the mill, sir.", "Behind the mill."),
+    ("What is my sister's name, please?", "Just say Ilse Marie, please.", "Ilse Marie."),
+    ("Hello, what is my desk's number?", "Wrong. The desk number is 12.", "12."),
+    ("Hello, who is my doctor?", "Hello, if you ask who my doctor is, it's Anna Weber.", "Anna Weber."),
+    ("Listen, what do we say to guests first?", "Listen, you say good evening first.", "Good evening first."),
+    ("Okay, what do I need for the trip?", "Okay, you need a passport and a visa, always.", "A passport and a visa."),
+    ("Right, how do we start a meeting?", "Right, we start with a song, every time, you know that.", "With a song."),
+    ("By the way, where is my bike?", "By the way, your answer is wrong: behind the shed.", "Behind the shed."),
+    (
+        "Thanks. And when does the shop close?",
+        "Thanks. Every day the shop closes at half past five, please note it.",
+        "At half past five.",
+    ),
+    ("Well, which bus do I take?", "Well, you take bus 12 and then the tram if it rains.", "Bus 12 and then the tram."),
+    (
+        "What is the rule for guests, please?",
+        "The rule: guests sign the red book, please.",
+        "Guests sign the red book.",
+    ),
+    ("So, what ends our choir practice?", "So, our choir practice always ends with a toast.", "A toast."),
+    ("Hi, what does Ben want?", "Hi, Ben wants a drum kit for his birthday.", "A drum kit."),
+]
+
+
+def corrected(wanted: str, *said: str) -> Lesson | None:
+    """What is learned of a conversation in which the last message but one was answered wrongly."""
+    messages = [{"role": "user", "content": said[0]}]
+    for text in said[1:]:
+        messages += [{"role": "assistant", "content": "No idea."}, {"role": "user", "content": text}]
+    return extract(Experience("e1", "default", "user:ann", "", tuple(messages), outcome=Outcome(-1, wanted)))
+
+
+@pytest.mark.parametrize(("said", "text", "wanted"), FACTS)
 def test_a_right_answer_that_repeats_the_correction_is_no_habit(said: str, text: str, wanted: str) -> None:
-    messages = tuple({"role": r, "content": c} for r, c in (("user", said), ("assistant", "No idea."), ("user", text)))
-    lesson = extract(Experience("e1", "default", "user:ann", "", messages, outcome=Outcome(-1, wanted)))
+    lesson = corrected(wanted, said, text)
     assert lesson is not None and lesson.kind == "answer" and lesson.answer == wanted
+
+
+@pytest.mark.parametrize(("said", "wanted"), [
+    (("When does the bus leave?", "When does the train leave, at nine thirty or at ten?", "Look."), "At nine thirty."),
+    (("Hello", "Hello, my doctor is Ann Weber, answer when I ask first.", "Hello, my doctor?", "No!"), "Ann Weber."),
+    (("What is the time?", "Note: " + "you say when, answer first. " * 90 + "Ann Weber", "No."), "Ann Weber."),
+])  # fmt: skip
+def test_what_was_said_before_the_last_question_lays_down_nothing_about_its_answer(
+    said: tuple[str, ...], wanted: str
+) -> None:
+    lesson = corrected(wanted, *said)
+    assert lesson is not None and lesson.kind == "answer"
+
+
+@pytest.mark.parametrize("cue", [",", ",,", "|", " ", "\N{FAMILY}\N{ZERO WIDTH JOINER}"])
+def test_an_odd_mark_is_a_whole_cue_or_none(cue: str) -> None:
+    lesson = corrected("Aye aye! A drink.", f"{cue} what is tea?", f'Messages with {cue} first get "Aye aye!" first')
+    assert lesson is not None
+    if lesson.kind == "cue":
+        at, found, place, phrase = (lesson.cue or "").split("|")
+        assert found.strip() and (at, place, phrase) == ("begin", "begin", "Aye aye!")
 
 
 @pytest.mark.parametrize(
