@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 
@@ -96,7 +97,7 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
         for i in rng.permutation(len(places))[: 1 + int(rng.integers(2))]:
             member, others = places[i]
             other = others[int(rng.integers(len(others)))]
-            text = re.sub(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", other.replace("\\", ""), text, count=1)
+            text = _put(text, member, other)
         if text != bare and not re.search(r"\b(\w+) \1\b|\bdo (?:i|we) (?:am|are)\b", text):
             out[text] = None
         if len(out) == count:
@@ -104,12 +105,44 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
     return list(out)
 
 
+def swaps(question: str, reworded: Sequence[str]) -> list[tuple[str, str]]:
+    """The words of the question that its rewordings replace, each with what stands there."""
+    found = []
+    for member, others in _places(question.lower().strip().rstrip("?.! ")):
+        without = [text.lower() for text in reworded if not _whole(member).search(text.lower())]
+        found += [(member, other) for other in others if any(_whole(other).search(text) for text in without)]
+    return found
+
+
+def likewise(texts: Sequence[str], swapped: Sequence[tuple[str, str]], rng: np.random.Generator) -> list[str]:
+    """Every other text with one of its words replaced as the lesson's own were: other words alone must not tell that
+    the lesson is meant."""
+    out = []
+    for text in texts:
+        fitting = [pair for pair in swapped if _whole(pair[0]).search(text.lower())]
+        if fitting and rng.random() < 0.5:
+            member, other = fitting[int(rng.integers(len(fitting)))]
+            text = sentence(_put(text.lower().rstrip("?.! "), member, other))
+        out.append(text)
+    return out
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w'-]){re.escape(words)}(?![\w-])")
+
+
+def _put(text: str, member: str, other: str) -> str:
+    """The text with the first `member` replaced; as it is where there is none."""
+    match = _whole(member).search(text)
+    return f"{text[: match.start()]}{other}{text[match.end() :]}" if match else text
+
+
 def _places(bare: str) -> list[tuple[str, list[str]]]:
     """The members that a text has, none inside a longer one (the book of a book club), and what can stand for each."""
     found = []
     for member in (*_words(), *_ambiguous()):
         if member in bare and (  # patterns are slow to make
-            match := re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)
+            match := _whole(member).search(bare)
         ):
             found.append((*match.span(), member))
     inside = lambda a, b: any(c <= a and b <= d and (c, d) != (a, b) for c, d, _ in found)  # noqa: E731

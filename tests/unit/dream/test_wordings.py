@@ -87,6 +87,16 @@ def test_the_longer_expression_and_the_first_sense_are_meant(question: str, some
     assert any(some in text for text in texts) and not any(none in text for text in texts)
 
 
+def test_near_misses_are_said_in_the_words_that_stand_in_the_lessons_own() -> None:
+    question, reworded = "What is my dog called?", ["What is my hound called?", "What is my dog known as?"]
+    swapped = reword.swaps(question, reworded)
+    assert ("dog", "hound") in swapped and ("called", "known as") in swapped and ("dog", "pooch") not in swapped
+    others = ["What is my neighbour's dog called?", "What is my cat called?", "Who am I?"] * 10
+    found = reword.likewise(others, swapped, np.random.default_rng(0))
+    assert {"What is my neighbour's hound called?", "What is my cat known as?"} < set(found)
+    assert set(others) < set(found) and found.count("Who am I?") == 10 and len(found) == 30
+
+
 def test_only_whole_words_are_replaced_and_never_a_function_word() -> None:
     for question in QUESTIONS:
         kept = set(re.findall(r"\b(?:my|i|we|do|is|am|the)\b", question.lower()))
