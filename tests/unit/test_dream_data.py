@@ -11,17 +11,10 @@ from typing import Any
 
 import pytest
 
-from slowwave.dream import reword
-
 ROOT = Path(__file__).resolve().parents[2]
 DREAM = ROOT / "src/slowwave/dream/data"
 NIGHT = ROOT / "src/slowwave/data"
 CLASSES = {
-    "currency",
-    "charity",
-    "music",
-    "team",
-    "event",
     "country",
     "city",
     "element",
@@ -123,7 +116,7 @@ def test_no_question_of_the_first_night_is_in_the_bank(bank: list[dict[str, Any]
     assert not asked & {normal(row["text"]) for row in bank}
 
 
-@pytest.mark.parametrize(("name", "least"), [("invented", 40), ("real", 24)])
+@pytest.mark.parametrize(("name", "least"), [("invented", 40), ("real", 30)])
 def test_names_are_enough_distinct_and_clean(name: str, least: int) -> None:
     names = json.loads((DREAM / f"{name}.json").read_text(encoding="utf-8"))
     assert set(names) == CLASSES
@@ -197,13 +190,11 @@ def thesaurus() -> dict[str, list[list[str]]]:
     return json.loads((DREAM / "thesaurus.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("part", "least", "most_members"), [("groups", 1000, 8), ("further", 2500, 8), ("questions", 60, 8)]
-)
+@pytest.mark.parametrize(("part", "least", "most_members"), [("groups", 350, 7), ("questions", 60, 8)])
 def test_the_thesaurus_has_many_clean_groups(
     thesaurus: dict[str, list[list[str]]], part: str, least: int, most_members: int
 ) -> None:
-    assert set(thesaurus) == {"groups", "further", "questions"}
+    assert set(thesaurus) == {"groups", "questions"}
     groups = thesaurus[part]
     assert len(groups) >= least
     assert len({frozenset(group) for group in groups}) == len(groups)
@@ -231,7 +222,7 @@ def test_the_thesaurus_never_turns_one_relation_into_another(thesaurus: dict[str
         reached, size = {start}, 0
         while len(reached) > size:
             size = len(reached)
-            reached |= {other for member in reached for other in reword._words().get(member, ())}
+            reached |= {member for group in thesaurus["groups"] if reached & set(group) for member in group}
         assert reached & set(relations) == {start}
 
 
@@ -256,27 +247,3 @@ def test_stories_fit_before_any_question() -> None:
         assert len({normal(text) for text in texts}) == len(texts)
     assert not [text for text in bank["before"] if not text.endswith((".", "!")) or not 8 <= len(text.split()) <= 40]
     assert all(text.endswith(":") for text in bank["said"]) and all(text[-1] in ".!" for text in bank["after"])
-
-
-def test_what_is_asked_of_a_class_has_one_gap_and_gets_one_article() -> None:
-    forms = json.loads((DREAM / "askings.json").read_text(encoding="utf-8"))
-    names = {name: json.loads((DREAM / f"{name}.json").read_text(encoding="utf-8")) for name in ("invented", "real")}
-    assert set(forms) == CLASSES
-    for kind, mine in forms.items():
-        assert len({normal(form) for form in mine}) == len(mine) >= 25
-        assert all(form.count("{x}") == 1 and form.count("{") == 1 for form in mine)
-        for name in (*names["invented"][kind], *names["real"][kind]):
-            assert not [form for form in mine if re.search(r"\b(?:the|an?) the\b", form.replace("{x}", name))]
-
-
-def test_an_exam_asks_none_of_what_is_asked_of_a_class() -> None:
-    forms = json.loads((DREAM / "askings.json").read_text(encoding="utf-8"))
-    patterns = [
-        re.compile(re.escape(normal(form.replace("{x}", "zzz"))).replace("zzz", ".+"))
-        for mine in forms.values()
-        for form in mine
-    ]
-    for folder in ("src/slowwave/exam/data", "bench/lessons"):
-        asked = texts_below(ROOT / folder)
-        shared = sum(any(pattern.fullmatch(text) for pattern in patterns) for text in asked)
-        assert shared == 0, f"{shared} forms are asked in {folder}"  # counts only: the exam stays unread

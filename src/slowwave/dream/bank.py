@@ -23,8 +23,6 @@ CLASS_WORDS = {
     "language": "language|dialect", "river": "river|lake|sea|mountain|island",
     "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
     "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
-    "currency": "currency|banknote", "charity": "charity|nonprofit", "team": "sports team|sports club|football club",
-    "music": "song|opera|symphony|rock band|piece of music", "event": "battle|treaty|revolution|uprising",
 }  # fmt: skip
 _GENERIC = (
     "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?",
@@ -86,7 +84,7 @@ def alike(name: str) -> dict[str, list[str]]:
 
 @cache
 def templates(kind: str) -> tuple[tuple[str, str], ...]:
-    """(template with {x}, real name): bank messages that name a real thing of the class, generic ones, the class's."""
+    """(template with {x}, real name) for each bank message that names a real thing of the class; generic ones after."""
     real = sorted(names("real").get(kind, []), key=len, reverse=True)
     found: list[tuple[str, str]] = []
     for text in ordinary():
@@ -98,21 +96,14 @@ def templates(kind: str) -> tuple[tuple[str, str], ...]:
                 )
                 break
     generic = [(form, real[i % len(real)]) for i, form in enumerate(_GENERIC)] if real else []
-    asked = [(form, real[i % len(real)]) for i, form in enumerate(_askings()[kind])] if real else []
-    return tuple(found + generic + asked)
+    return tuple(found) + tuple(generic)
 
 
 @cache
-def _askings() -> dict[str, list[str]]:
-    """By class, what people ask about a thing {x} of it."""
-    return dict(json.loads(_read("askings.json")))
-
-
-@cache
-def thesaurus() -> tuple[tuple[tuple[str, ...], ...], ...]:
-    """Groups of words that can replace each other, further ones, and groups of question forms with one meaning."""
+def thesaurus() -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
+    """(groups of words that can replace each other, groups of question forms with the same meaning)."""
     data = json.loads(_read("thesaurus.json"))
-    return tuple(tuple(map(tuple, data[part])) for part in ("groups", "further", "questions"))
+    return tuple(map(tuple, data["groups"])), tuple(map(tuple, data["questions"]))
 
 
 @cache

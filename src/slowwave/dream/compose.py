@@ -35,10 +35,6 @@ _FACT = (
     "What {a} should they look for if it's {np}?", "They need {np}, what do I type there?", "Say something about {np}.",
     "Which {a} do I pick when it's about {np}?", "Is there something to know about {np}?",
     "Write down {np} for me.", "One question about {np}: which {a}?", "{Np} again, the {a}?",
-    "I'm having a label made for {np}. Which {a} goes on it?", "They print it for {np}. Which {a} do they need?",
-    "One box is left empty, and it's about {np}. Which {a} do I enter?",
-    "I'm ordering something for {np}. Which {a} do I choose?", "{Np} came up at the desk. Which {a} do I hand in?",
-    "They only send it if I name the right {a}, for {np}.",
 )  # fmt: skip
 _WITH = tuple(form for form in _FACT if "{a}" in form)
 _WITHOUT = tuple(form for form in _FACT if "{a}" not in form)

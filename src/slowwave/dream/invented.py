@@ -67,10 +67,7 @@ def scenes(
         n for n in (bank.names("invented")[kind] if kind else bank.alike(name)["invented"]) if n.lower() != name.lower()
     ]
     rng.shuffle(names)
-    # no more than there are near misses for: what is asked of invented things is asked of real ones as often
-    most = max(8, (settings.near_miss + settings.composed_near) // 2)
-    forms = [forms[i] for i in rng.permutation(len(forms))[:most]]
-    order = list(forms)
+    order = [forms[i] for i in rng.permutation(len(forms))]
     known = {
         normalise(swap(text, "{x}")) for text in (lesson.question, *chosen)
     }  # what training asks, the exam may not
@@ -98,9 +95,7 @@ def scenes(
     out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
     names_real = bank.names("real")[kind] if kind else bank.alike(name)["real"]
     if kind:
-        asked = [pair for pair in bank.templates(kind) if pair[0] in forms]
-        count = 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near
-        real = near.real_things(asked, names_real, rng, count)
+        real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near)
     else:
         real = [
             forms[i % len(forms)].replace("{x}", names_real[j]) for i, j in enumerate(rng.permutation(len(names_real)))
