@@ -229,7 +229,8 @@ def parser_of(description: str) -> ArgumentParser:
     parser.add_argument("--workers", type=int, default=1, help="processes at once; one on a CPU")
     parser.add_argument("--first-seed", type=int, default=0, help="go on where an earlier run, kept by --log, ended")
     parser.add_argument("--log", type=Path, help="append every result there as it comes")
-    parser.set_defaults(exports=True, work=None)  # `full` is measured as a low-rank adapter too
+    parser.set_defaults(exports=True)  # `full` is measured as a low-rank adapter too
+    parser.set_defaults(work=None)  # nothing is kept, where a study has no option for it
     return parser
 
 

@@ -142,6 +142,8 @@ def main() -> None:
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
         args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["schedule"], None
+    if args.curve and not any(" x" in arm for arm in arms):
+        parser.error('A curve is drawn of arms of several sizes, as "walk, walk x4".')
     for arm in arms:
         try:
             if arm != "base":
@@ -157,7 +159,7 @@ def main() -> None:
             results += night_quality.run(args, arms, job)
     if args.plot:
         _dream_plot.plot(results, arms, args.plot)
-    if args.curve and any(" x" in arm for arm in arms):
+    if args.curve:
         _dream_plot.curve([one for one in results if one["arm"] in arms], args.curve, args.tokens)
     finish(_dream_rows.rows_of(results, arms), args)
 

@@ -184,6 +184,13 @@ def test_the_curve_shows_arms_of_several_sizes(tmp_path: Path) -> None:
     assert "walk: novel situations" in (tmp_path / "curve.svg").read_text()
 
 
+def test_a_curve_of_one_size_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["dreams.py", "--arms", "walk", "--curve", "none.svg"])
+    with pytest.raises(SystemExit):
+        dreams.main()
+    assert "several sizes" in capsys.readouterr().err
+
+
 def test_the_plot_shows_every_arm_but_the_base(tmp_path: Path) -> None:
     some = [result(arm, seed, 0.5, [1.0, 0, 0, 0]) for arm in ("base", "walk", "seven forms") for seed in range(2)]
     _dream_plot.plot(some, ["base", "walk", "seven forms", "edge"], tmp_path / "plot.svg")

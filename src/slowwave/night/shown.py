@@ -74,8 +74,8 @@ def _said_in(cue: str, phrase: str) -> bool:
 
 def _without(text: str, phrase: str) -> str:
     """`text` with a blank for the words of the phrase, which are no cue."""
-    words = re.split(r"\W+", unmarked(phrase))
-    return re.sub(r"\W+".join(map(re.escape, words)), lambda match: " " * len(match.group()), text, flags=re.IGNORECASE)
+    words = r"\W+".join(map(re.escape, _WORD.findall(phrase)))
+    return re.sub(words, lambda match: " " * len(match.group()), text, flags=re.IGNORECASE)
 
 
 def shown(rule: str, wanted: str) -> tuple[str, Place] | None:
