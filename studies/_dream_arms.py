@@ -45,7 +45,7 @@ def by_chance(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) 
 class Arm:
     """One way to dream."""
 
-    source: str = "paraphrase"  # or "exchange", "forms"
+    source: str = "paraphrase"  # or "wide", "exchange", "forms"
     graph: str = ""  # the name of the graph that is walked; none: no collisions
     judged: bool = False
     rounds: int = 1
@@ -89,16 +89,20 @@ class _Forms(Wordings):
         return {id: [one for one in mine if one[0] in families] for id, mine in found.items()}
 
 
-def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int) -> dict[str, list[Scene]]:
-    """The scenes of a seed by source: twice as many as an arm of sixteen takes."""
+def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int, wide: bool = False) -> dict[str, list[Scene]]:
+    """The scenes of a seed by source, the narrow ones or the wide: twice as many as an arm of sixteen takes."""
     lessons = [item.lesson for item in items if item.lesson]
     least = settings_of(args)
     settings = least if args.smoke else replace(least, composed=args.composed)
-    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
+    writer = _night._loaded(args.dreamer, args.dtype) if args.dreamer else None
+    settings = replace(settings, wide=wide, written=8 if writer else 0)
+    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings, writer=writer)
     every = dreamer.dream(lessons, seed=seed)
+    if wide:
+        return {"wide": every}
     settings = least if args.smoke else replace(least, apply=90, composed=0, samples=12, similarity=0.4)
-    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings)
-    dreamer.lessons.wordings = _Forms(engine, dreamer.embedder, settings)
+    dreamer = Dreamer(engine, _night._embedder(args.embedder), settings, writer=writer)
+    dreamer.lessons.wordings = _Forms(engine, dreamer.embedder, settings, dreamer.writer)
     worded = dreamer.lessons.wordings.candidates(lessons, seed, float("inf"), lambda *_: None)
     mine = []
     for lesson in lessons:
@@ -145,10 +149,11 @@ def scenes_of(
     """
     lessons = [item.lesson for item in items if item.lesson]
     embedder = _night._embedder(args.embedder)
-    every = [one for one in dreamt["paraphrase"] if one.split == "train"]
-    if arm.source != "paraphrase":
+    wide = "wide" if arm.source == "wide" else ""
+    every = [one for one in dreamt[wide or "paraphrase"] if one.split == "train"]
+    if arm.source in ("forms", "exchange"):
         every = [one for one in every if not one.taught] + dreamt[arm.source]
-    kept = work / f"collided-{arm.graph}-{seed}.json".replace(" ", "-")
+    kept = work / "-".join(["collided", *wide.split(), arm.graph, f"{seed}.json"]).replace(" ", "-")
     if arm.graph and kept.exists():
         every = read(kept)
     elif arm.graph:

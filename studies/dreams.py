@@ -9,7 +9,8 @@ for narrow intervals.
 
 `--work` keeps what was dreamt, for other arms of the same models, sizes and code at another time.
 
-An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4".
+An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4";
+of "walk wide" the wordings are those of `dream.wide`.
 """
 
 from __future__ import annotations
@@ -54,13 +55,15 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     kept = work / f"scenes-{seed}.json"
     if name == "dream":
         began = time.monotonic()
-        if not kept.exists():
-            found = arms_.dreamt(args, engine, items, seed)
-            for source, mine in found.items():
-                arms_.write(work / f"{source}-{seed}.json", mine)
-            part = kept.with_suffix(".part")
-            part.write_text(json.dumps(sorted(found)))
-            part.rename(kept)
+        found = set(json.loads(kept.read_text())) if kept.exists() else set()
+        for wide in (False, True) if args.wide else (False,):
+            if ("wide" if wide else "paraphrase") not in found:
+                for source, mine in arms_.dreamt(args, engine, items, seed, wide).items():
+                    arms_.write(work / f"{source}-{seed}.json", mine)
+                    found.add(source)
+        part = kept.with_suffix(".part")
+        part.write_text(json.dumps(sorted(found)))
+        part.rename(kept)
         return {"arm": name, "seed": seed, "seconds": time.monotonic() - began}
     if name == "base":
         return {"arm": name, "seed": seed, **asdict(_quality.measure(engine, items, panel, reference))}
@@ -104,14 +107,17 @@ def sized(name: str) -> tuple[arms_.Arm, int, LearnSettings]:
     """An arm, its sixteenths of the tokens, and how it learns: "walk x4 kl_weight=4".
 
     Raises:
-        KeyError: there is no such arm.
+        KeyError: there is no such arm, or it has no wordings that could be wide.
         ValueError, SettingsError: its size or a setting is none.
     """
     words = name.split()
     changes = [word for word in words if "=" in word]
     sizes = [word for word in words if re.fullmatch(r"x\d+", word)]
-    head = " ".join(word for word in words if word not in (*changes, *sizes))
-    return arms_.ARMS[head], int(sizes[0][1:]) if sizes else WHOLE, _arms.settings(" ".join(["adapter", *changes]))
+    head = " ".join(word for word in words if word not in (*changes, *sizes, "wide"))
+    arm = arms_.ARMS[head]
+    if "wide" in words:
+        arm = {"paraphrase": replace(arm, source="wide")}[arm.source]
+    return arm, int(sizes[0][1:]) if sizes else WHOLE, _arms.settings(" ".join(["adapter", *changes]))
 
 
 def main() -> None:
@@ -124,6 +130,9 @@ def main() -> None:
         "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"
     )
     parser.add_argument("--composed", type=int, default=300, help="wordings a lesson that are composed, to draw from")
+    parser.add_argument(
+        "--dreamer", type=Path, help="another model's folder: it writes the wordings, and eight situations a lesson"
+    )
     parser.add_argument("--near", type=int, default=48, help="near misses a lesson that are composed")
     parser.add_argument("--ordinary", type=int, default=200, help="ordinary scenes")
     parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
@@ -144,10 +153,10 @@ def main() -> None:
         args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["schedule"], None
     if args.curve and not any(" x" in arm for arm in arms):
         parser.error('A curve is drawn of arms of several sizes, as "walk, walk x4".')
+    args.wide = False
     for arm in arms:
         try:
-            if arm != "base":
-                sized(arm)
+            args.wide = (arm != "base" and sized(arm)[0].source == "wide") or args.wide
         except (KeyError, ValueError, SettingsError):
             parser.error(f"There is no arm {arm!r}; there are {', '.join(arms_.ARMS)}.")
     if args.from_log:

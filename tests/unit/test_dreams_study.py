@@ -127,7 +127,7 @@ def test_an_arm_has_a_size_and_settings_of_learning() -> None:
     arm, size, learn = dreams.sized("links shuffled x4 kl_weight=6 rank=8")
     assert arm is _dream_arms.ARMS["links shuffled"] and size == 4 and (learn.kl_weight, learn.rank) == (6, 8)
     assert dreams.sized("walk")[1] == 16
-    for wrong in ("walks", "walk x", "walk kl=3"):
+    for wrong in ("walks", "walk x", "walk kl=3", "seven forms wide"):
         with pytest.raises((KeyError, ValueError)):
             dreams.sized(wrong)
 
@@ -142,9 +142,12 @@ def test_what_was_collided_is_taken_from_where_it_was_kept(tmp_path: Path, monke
     monkeypatch.setattr(_dream_arms, "bought", lambda engine, scenes, tokens: tokens // len(scenes))
     args = SimpleNamespace(embedder="", smoke=False)
     dreamt = {"paraphrase": [plain]}
-    of = {arm: _dream_arms.scenes_of(args, None, ITEMS[:1], _dream_arms.ARMS[arm], dreamt, 7, 600, tmp_path)
-          for arm in ("walk", "paraphrase")}  # fmt: skip
-    assert of == {"walk": ([plain, situated], 300), "paraphrase": ([plain], 600)}
+    dreamt["wide"] = [scene(lesson, "apply", "broadly", "x", "composed")]
+    _dream_arms.write(tmp_path / "collided-wide-as-it-is-7.json", [situated, *dreamt["wide"]])
+    of = {arm: _dream_arms.scenes_of(args, None, ITEMS[:1], dreams.sized(arm)[0], dreamt, 7, 600, tmp_path)
+          for arm in ("walk", "paraphrase", "walk wide", "paraphrase wide")}  # fmt: skip
+    broad = {"walk wide": ([situated, *dreamt["wide"]], 300), "paraphrase wide": (dreamt["wide"], 600)}
+    assert of == {"walk": ([plain, situated], 300), "paraphrase": ([plain], 600)} | broad
 
 
 def test_work_is_kept_apart_for_each_set_of_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

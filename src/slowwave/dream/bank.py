@@ -10,6 +10,7 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 # How people call a class of things, longest first where one contains another.
 CLASS_WORDS = {
@@ -23,6 +24,8 @@ CLASS_WORDS = {
     "language": "language|dialect", "river": "river|lake|sea|mountain|island",
     "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
     "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
+    "currency": "currency|banknote", "charity": "charity|nonprofit", "team": "sports team|sports club|football club",
+    "music": "song|opera|symphony|rock band|piece of music", "event": "battle|treaty|revolution|uprising",
 }  # fmt: skip
 _GENERIC = (
     "Tell me about {x}.", "What do you know about {x}?", "Have you heard of {x}?", "What is {x} known for?",
@@ -83,8 +86,9 @@ def alike(name: str) -> dict[str, list[str]]:
 
 
 @cache
-def templates(kind: str) -> tuple[tuple[str, str], ...]:
-    """(template with {x}, real name) for each bank message that names a real thing of the class; generic ones after."""
+def templates(kind: str, wide: bool = False) -> tuple[tuple[str, str], ...]:
+    """(template with {x}, real name): bank messages that name a real thing of the class, generic ones, and, if `wide`,
+    some thirty that people ask about things of the class."""
     real = sorted(names("real").get(kind, []), key=len, reverse=True)
     found: list[tuple[str, str]] = []
     for text in ordinary():
@@ -96,14 +100,36 @@ def templates(kind: str) -> tuple[tuple[str, str], ...]:
                 )
                 break
     generic = [(form, real[i % len(real)]) for i, form in enumerate(_GENERIC)] if real else []
-    return tuple(found) + tuple(generic)
+    asked = [(form, real[i % len(real)]) for i, form in enumerate(_wide()["askings"][kind] if real and wide else ())]
+    return tuple(found + generic + asked)
 
 
 @cache
-def thesaurus() -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """(groups of words that can replace each other, groups of question forms with the same meaning)."""
-    data = json.loads(_read("thesaurus.json"))
-    return tuple(map(tuple, data["groups"])), tuple(map(tuple, data["questions"]))
+def _wide() -> dict[str, Any]:
+    """What more there is for many scenes: `extended` groups of words, each after the first word of the one that it goes
+    on; `further` groups; `askings` about a thing {x}, by class."""
+    return dict(json.loads(_read("wide.json")))
+
+
+@cache
+def thesaurus(wide: bool = False) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Groups of words that can replace each other, and further ones, if `wide`."""
+    groups = _thesaurus()["groups"]
+    if not wide:
+        return tuple(map(tuple, groups)), ()
+    more = {first: rest for first, *rest in _wide()["extended"]}
+    longer = [(*group, *more.pop(group[0], ())) for group in groups]  # of two that begin alike the first one
+    return tuple(longer), tuple(map(tuple, _wide()["further"]))
+
+
+def question_forms() -> tuple[tuple[str, ...], ...]:
+    """Groups of question forms with one meaning."""
+    return tuple(map(tuple, _thesaurus()["questions"]))
+
+
+@cache
+def _thesaurus() -> dict[str, Any]:
+    return dict(json.loads(_read("thesaurus.json")))
 
 
 @cache

@@ -36,8 +36,13 @@ _FACT = (
     "Which {a} do I pick when it's about {np}?", "Is there something to know about {np}?",
     "Write down {np} for me.", "One question about {np}: which {a}?", "{Np} again, the {a}?",
 )  # fmt: skip
-_WITH = tuple(form for form in _FACT if "{a}" in form)
-_WITHOUT = tuple(form for form in _FACT if "{a}" not in form)
+_WIDE_FACT = (
+    *_FACT, "I'm having a label made for {np}. Which {a} goes on it?",
+    "They print it for {np}. Which {a} do they need?",
+    "One box is left empty, and it's about {np}. Which {a} do I enter?",
+    "I'm ordering something for {np}. Which {a} do I choose?", "{Np} came up at the desk. Which {a} do I hand in?",
+    "They only send it if I name the right {a}, for {np}.",
+)  # fmt: skip
 _ANYTHING = ("thing", "person", "name", "reason")  # asked for, which says no more than the question word
 _FACT_VERB = (
     "Which {a} is it, {c}?", "Do you know the {a}, I mean {c}?", "What is it again, {c}?",
@@ -108,13 +113,13 @@ _AFTER = ("Just tell me.", "Please.", "I can't think of it.", "Quick.", "I forgo
 
 def compose(
     question: str, rng: np.random.Generator, count: int, held: Collection[str] = (), reworded: Sequence[str] = (),
-    kind: str | None = None,
+    kind: str | None = None, wide: bool = False,
 ) -> list[str]:  # fmt: skip
     """Up to `count` different wordings of a question and of its rewordings; of one that cannot be taken apart its own
     words in other registers, and half as many.
 
     Wordings whose normal form is in `held` (the exam's) are neither given nor built upon. `kind` is what the answer is,
-    a number or a name: people ask for that, too.
+    a number or a name: people ask for that, too. `wide`: in more kinds of sentences.
     """
     if len(question.split()) < 3:
         return []
@@ -125,7 +130,7 @@ def compose(
     for _ in range(4 * count):
         asked = forms[int(rng.integers(len(forms)))] if forms and rng.random() < 0.6 else question
         found = parts(asked)
-        text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng, kind), rng, _DROP)
+        text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng, kind, wide), rng, _DROP)
         out.setdefault(normalise(text), text)
         if len(out) - taken == count:
             break
@@ -133,8 +138,9 @@ def compose(
 
 
 def near(
-    question: str, others: Sequence[str], rng: np.random.Generator, count: int, kind: str | None = None
-) -> list[str]:
+    question: str, others: Sequence[str], rng: np.random.Generator, count: int, kind: str | None = None,
+    wide: bool = False,
+) -> list[str]:  # fmt: skip
     """The same sentences about what the lesson is not about: `others` are the question about somebody or something
     else. Each keeps every word that tells it from the lesson's own question."""
     own, out = set(normalise(question).split()), dict[str, str]()
@@ -143,7 +149,7 @@ def near(
             break
         other = others[int(rng.integers(len(others)))]
         found = parts(other)
-        text = _core(other, found, rng, kind) if found is not None else other
+        text = _core(other, found, rng, kind, wide) if found is not None else other
         if not set(normalise(other).split()) - own <= set(normalise(text).split()):
             text = other
         text = vary(text, rng, 0)
@@ -151,17 +157,18 @@ def near(
     return list(out.values())
 
 
-def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | None) -> str:
+def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | None, wide: bool) -> str:
     """One sentence about what the question is about."""
     if kind and not found.how and rng.random() < 0.3:
         found = replace(found, asks=kind)
+    facts = _WIDE_FACT if wide else _FACT
     pools: list[tuple[str, ...]] = []
     if found.condition:
         pools += [_WHEN, _WHEN]
     if found.verb and (found.how or " " in found.verb or not found.condition):
         pools += [_WAY_VERB if found.how else _FACT_VERB] * 2
     if found.phrases:
-        pools += [_WAY if found.how else _FACT] * 2
+        pools += [_WAY if found.how else facts] * 2
     objects = [phrase for phrase in found.phrases if re.match(rf"\S+(?: \S+)? {re.escape(phrase)}\b", found.verb or "")]
     if found.how and objects and not (found.verb or "").startswith("get "):
         pools.append(_WAY_PASSIVE)
@@ -173,8 +180,9 @@ def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | Non
     pool = pools[int(rng.integers(len(pools)))]
     phrases = objects if pool is _WAY_PASSIVE else found.phrases
     phrase = phrases[int(rng.integers(len(phrases)))] if phrases else ""
-    if pool is _FACT and found.asks not in _ANYTHING and rng.random() < 0.85:
-        pool = _WITHOUT if found.asks.split()[-1] in phrase else _WITH  # the thing and what is asked of it, once each
+    if pool is facts and found.asks not in _ANYTHING and rng.random() < 0.85:
+        named = found.asks.split()[-1] in phrase  # the thing and what is asked of it, once each
+        pool = tuple(form for form in facts if ("{a}" in form) is not named)
     form = pool[int(rng.integers(len(pool)))]
     verb = found.verb or ""
     if rng.random() < 0.3 and " " in (short := re.split(rf"\s{PREPOSITION}\s", verb)[0]):

@@ -81,6 +81,8 @@ class Dreamer:
                 scenes += written(self.writer, lessons, self.collider, self.embedder, self.settings, seed, rng, tell)
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
+            if self.collider is not None and self.settings.collided:  # what is said to near misses goes before others
+                scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng, older or {})
             scenes = bounded(once(scenes), self.settings.max_scenes)
             scenes = answered(self.engine, scenes, self.settings, tell)

@@ -62,12 +62,15 @@ def scenes(
             others_ND=bank_ND,
         )
     ]
-    forms = [form for form, _ in bank.templates(kind)] if kind else bank.alike(name)["forms"]
+    asked = list(bank.templates(kind, settings.wide)) if kind else []
+    forms = [form for form, _ in asked] if kind else bank.alike(name)["forms"]
     names = [
         n for n in (bank.names("invented")[kind] if kind else bank.alike(name)["invented"]) if n.lower() != name.lower()
     ]
     rng.shuffle(names)
     order = [forms[i] for i in rng.permutation(len(forms))]
+    if settings.wide:  # no more than there are near misses for: what is asked of invented things is asked of real ones
+        order = forms = order[: max(8, (settings.near_miss + settings.composed_near) // 2)]
     known = {
         normalise(swap(text, "{x}")) for text in (lesson.question, *chosen)
     }  # what training asks, the exam may not
@@ -95,7 +98,9 @@ def scenes(
     out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
     names_real = bank.names("real")[kind] if kind else bank.alike(name)["real"]
     if kind:
-        real = near.real_things(kind, rng, 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near)
+        asked = [pair for pair in asked if pair[0] in forms]
+        count = 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near
+        real = near.real_things(asked, names_real, rng, count)
     else:
         real = [
             forms[i % len(forms)].replace("{x}", names_real[j]) for i, j in enumerate(rng.permutation(len(names_real)))

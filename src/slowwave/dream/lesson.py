@@ -52,17 +52,17 @@ class LessonDreamer:
         chosen, asked = self._worded(lesson, question, worded, forbidden)
         held = forbidden | {normalise(text) for _, text in (*chosen, *asked)}
         held |= {normalise(text) for family, text in worded if family in _exam_families(lesson)}
-        kind = _kind(lesson.answer or lesson.note)
-        others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 8)])
+        kind, wide = _kind(lesson.answer or lesson.note), self.settings.wide
+        others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 16 if wide else 8, wide)])
         reworded = self.wordings.natural(question, [reword.sentence(text) for text in others])
         glossed = gloss.wordings(question, known, rng, kind)[: self.settings.composed // 7]
-        rest = compose.compose(question, rng, self.settings.composed - len(glossed), held, reworded, kind)
+        rest = compose.compose(question, rng, self.settings.composed - len(glossed), held, reworded, kind, wide)
         composed = [t for t in (*glossed, *rest) if filters.keeps_secret(t, question, lesson.answer)]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
         out += [scene(lesson, "apply", text, lesson.answer, family) for family, text in chosen]
         out += [scene(lesson, "apply", text, lesson.answer, "composed") for text in composed]
         out += [scene(lesson, "apply", text, lesson.answer, family, "exam") for family, text in asked]
-        return out + self._near(lesson, question, glossed, kind, forbidden | questions(out), rng)
+        return out + self._near(lesson, question, glossed, reworded, kind, forbidden | questions(out), rng)
 
     def _worded(self, lesson: Lesson, question: str, worded: Worded, forbidden: set[str]) -> tuple[Worded, Worded]:
         """What is trained on and what the exam asks, of the wordings that were looked up, framed or dreamt."""
@@ -99,8 +99,8 @@ class LessonDreamer:
         return [(family, text) for family, text, _ in chosen]
 
     def _near(
-        self, lesson: Lesson, question: str, glossed: Sequence[str], kind: str | None, taken: set[str],
-        rng: np.random.Generator,
+        self, lesson: Lesson, question: str, glossed: Sequence[str], reworded: Sequence[str], kind: str | None,
+        taken: set[str], rng: np.random.Generator,
     ) -> list[Scene]:  # fmt: skip
         """Where the lesson must not show: minimal pairs, what lies near among the banks, and both said otherwise."""
         s = self.settings
@@ -123,7 +123,10 @@ class LessonDreamer:
         )
         misses = near.interleave(*pools, count=s.near_miss + s.exam_near_miss, forbidden=taken)
         others_glossed = [text for said in glossed for text in minimal.somebody_else(said)[-4:]]
-        varied = compose.near(question, [*somebody, *something, *matters, *others_glossed], rng, s.composed_near, kind)
+        others = [*somebody, *something]
+        if s.wide:
+            others = reword.likewise(others, reword.swaps(question, reworded), rng)
+        varied = compose.near(question, [*others, *matters, *others_glossed], rng, s.composed_near, kind, s.wide)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
         return near_misses(lesson, misses, s, rng, varied)
 

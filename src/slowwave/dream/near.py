@@ -61,13 +61,11 @@ def unlike(texts: Sequence[str], question: str, embedder: Embeds) -> list[str]:
     return [text for text, similarity in zip(texts, similarity_N, strict=True) if similarity <= SAME]
 
 
-def real_things(kind: str, rng: np.random.Generator, count: int) -> list[str]:
-    """Questions about real things of a class, each with a real name in it."""
-    forms = bank.templates(kind)
-    if not forms:
-        return []
+def real_things(
+    forms: Sequence[tuple[str, str]], names: Sequence[str], rng: np.random.Generator, count: int
+) -> list[str]:
+    """Questions about real things of a class, each with a real name in it: its own in every form, and another."""
     known = [form.replace("{x}", name) for form, name in forms]
-    names = bank.names("real")[kind]
     crossed = [form.replace("{x}", names[int(rng.integers(len(names)))]) for form, _ in forms]
     pool = list(dict.fromkeys(known + crossed))
     return [pool[i] for i in rng.permutation(len(pool))[:count]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 
@@ -22,7 +23,7 @@ _FUNCTION = frozenset(
 
 @cache
 def _forms() -> tuple[tuple[tuple[re.Pattern[str], str], ...], ...]:
-    return tuple(tuple((_pattern(form), form) for form in group) for group in bank.thesaurus()[1])
+    return tuple(tuple((_pattern(form), form) for form in group) for group in bank.question_forms())
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -64,31 +65,30 @@ def _swapped(text: str, words: dict[str, str]) -> str:
 
 
 @cache
-def _words() -> dict[str, list[str]]:
-    """Word -> what can stand for it. Words of several groups have several senses, and are left alone."""
-    groups = bank.thesaurus()[0]
-    seen = Counter(member for group in groups for member in group)
-    return {
-        m: [o for o in group if o != m]
-        for group in groups
-        for m in group
-        if seen[m] == 1 and len(m) > 2 and m not in _FUNCTION
-    }
+def _words(wide: bool = False) -> dict[str, list[str]]:
+    """Word -> what can stand for it. Words of several groups have several senses, and are left alone; what further
+    groups say of a word that an earlier one has is another sense of it."""
+    groups, further = bank.thesaurus(wide)
+    out: dict[str, list[str]] = {}
+    for some in (groups, further):
+        seen = Counter(member for group in some for member in group)
+        known = {member for group in groups for member in group} if some is further else set()
+        for group in some:
+            for m in group:
+                if seen[m] == 1 and m not in known and len(m) > 2 and m not in _FUNCTION:
+                    out[m] = [o for o in group if o != m]
+    return out
 
 
 def alike(words: str) -> set[str]:
     """Other names of what the words name, a bike of a bicycle."""
-    return {other for word in words.lower().split() for other in _words().get(word, ())}
+    return {other for word in words.lower().split() for other in _words(True).get(word, ())}
 
 
-def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
-    """The question with one or two of its words replaced."""
+def words(question: str, rng: np.random.Generator, count: int, wide: bool = False) -> list[str]:
+    """The question with one or two of its words replaced; `wide`: from three times as many groups."""
     bare = question.lower().strip().rstrip("?.! ")
-    places = [
-        (member, others)
-        for member, others in _words().items()
-        if member in bare and re.search(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", bare)  # patterns are slow to make
-    ]
+    places = _places(bare, wide)
     if not places:
         return []
     out: dict[str, None] = {}
@@ -97,7 +97,7 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
         for i in rng.permutation(len(places))[: 1 + int(rng.integers(2))]:
             member, others = places[i]
             other = others[int(rng.integers(len(others)))]
-            text = re.sub(rf"(?<![\w'-]){re.escape(member)}(?![\w-])", other.replace("\\", ""), text, count=1)
+            text = _put(text, member, other)
         if text != bare and not re.search(r"\b(\w+) \1\b|\bdo (?:i|we) (?:am|are)\b", text):
             out[text] = None
         if len(out) == count:
@@ -105,14 +105,69 @@ def words(question: str, rng: np.random.Generator, count: int) -> list[str]:
     return list(out)
 
 
-def rewordings(question: str, rng: np.random.Generator, count: int) -> list[str]:
+def swaps(question: str, reworded: Sequence[str]) -> list[tuple[str, str]]:
+    """The words of the question that its rewordings replace, each with what stands there, from all groups."""
+    found = []
+    for member, others in _places(question.lower().strip().rstrip("?.! "), True):
+        without = [text.lower() for text in reworded if not _whole(member).search(text.lower())]
+        found += [(member, other) for other in others if any(_whole(other).search(text) for text in without)]
+    return found
+
+
+def likewise(texts: Sequence[str], swapped: Sequence[tuple[str, str]], rng: np.random.Generator) -> list[str]:
+    """Every other text with one of its words replaced as the lesson's own were: other words alone must not tell that
+    the lesson is meant."""
+    out = []
+    for text in texts:
+        fitting = [pair for pair in swapped if _whole(pair[0]).search(text.lower())]
+        if fitting and rng.random() < 0.5:
+            member, other = fitting[int(rng.integers(len(fitting)))]
+            text = sentence(_put(text.lower().rstrip("?.! "), member, other))
+        out.append(text)
+    return out
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w'-]){re.escape(words)}(?![\w-])")
+
+
+def _put(text: str, member: str, other: str) -> str:
+    """The text with the first `member` replaced; as it is where there is none."""
+    match = _whole(member).search(text)
+    return f"{text[: match.start()]}{other}{text[match.end() :]}" if match else text
+
+
+def _places(bare: str, wide: bool) -> list[tuple[str, list[str]]]:
+    """The members that a text has, none inside a longer one (the book of a book club), and what can stand for each."""
+    found = []
+    known = _words(wide)
+    for member in (*known, *_ambiguous(wide)):
+        if member in bare and (  # patterns are slow to make
+            match := _whole(member).search(bare)
+        ):
+            found.append((*match.span(), member))
+    inside = lambda a, b: any(c <= a and b <= d and (c, d) != (a, b) for c, d, _ in found)  # noqa: E731
+    return [(member, known[member]) for a, b, member in found if member in known and not inside(a, b)]
+
+
+@cache
+def _ambiguous(wide: bool) -> frozenset[str]:
+    """Expressions of several words that are left alone, and whose words are no words of their own."""
+    return frozenset(
+        member for some in bank.thesaurus(wide) for group in some for member in group
+        if " " in member and member not in _words(wide)
+    )  # fmt: skip
+
+
+def rewordings(question: str, rng: np.random.Generator, count: int, wide: bool = False) -> list[str]:
     """Up to `count` rewordings, as sentences: other forms first, then other words, then both."""
     forms = questions(question)
     forms = [forms[i] for i in rng.permutation(len(forms))]
-    plain = words(question, rng, count)
-    both = [text for form in forms for text in words(form, rng, 3)]
+    plain = words(question, rng, count, wide)
+    both = [text for form in forms for text in words(form, rng, 3, wide)]
     mixed = [text for row in zip_longest(forms, plain, both) for text in row if text is not None]
-    return [sentence(text) for text in dict.fromkeys(mixed)][:count]
+    own = question.lower().strip().rstrip("?.! ")
+    return [sentence(text) for text in dict.fromkeys(mixed) if text != own][:count]
 
 
 def sentence(text: str) -> str:

@@ -30,6 +30,7 @@ class DreamSettings:
 
     apply: int = 14  # training scenes a lesson in which it applies
     composed: int = 60  # further training wordings a lesson, composed of the question's parts
+    wide: bool = False  # from a thesaurus of three times as many words and further forms: for some 200 scenes a lesson
     composed_near: int = 24  # the same about other people and other things
     near_miss: int = 16  # training scenes a lesson in which it must not
     ordinary: int = 48  # scenes a night from everyday life

@@ -1,5 +1,5 @@
-"""Situations: a scene's message where another memory is what just went on, after a little story, said by another, or in
-another register.
+"""Situations: a scene's message where another memory is what just went on, or something near by, after a little story,
+said by another, or in another register.
 
 A lesson that was only ever asked for alone fires only there. Near misses are put into the same situations, or the
 situation itself would tell that the lesson is meant; and after a lesson's own exchange something else is asked.
@@ -7,6 +7,7 @@ situation itself would tell that the lesson is meant; and after a lesson's own e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -22,8 +23,9 @@ from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
 from slowwave.records import Lesson, Message, Scene, least, new_id
 
-WAYS = ("turns", "preface", "story", "quoted", "stand_in", "register")
-_ODDS = (0.3, 0.1, 0.15, 0.15, 0.15, 0.15)  # of each
+WAYS = ("turns", "talk", "preface", "story", "quoted", "stand_in", "register")
+_ODDS = (0.2, 0.15, 0.05, 0.2, 0.12, 0.13, 0.15)  # of each
+_OF_A_HABIT = ("turns", "talk", "story")  # which leave the edge of a message alone
 _BRIDGES = (
     "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
     "Great, thank you! ", "Hm, and ", "By the way, ",
@@ -66,6 +68,7 @@ def _in_situations(
     it is asked again."""
     out = []
     for lesson in lessons:
+        talks = talks_of(lesson, scenes)
         for kind in ("apply", "near_miss"):
             of = [
                 one for one in scenes
@@ -73,7 +76,10 @@ def _in_situations(
             ]  # fmt: skip
             chosen = [of[i] for i in rng.permutation(len(of))[: round(share * len(of))]]
             for one, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng), strict=True):
-                out.append(situated(one if one.taught else replace(one, answer=None), lesson, collisions, rng))
+                talk = [talks[i] for i in rng.permutation(len(talks))[:3]]
+                out.append(
+                    situated(one if one.taught else replace(one, answer=None), lesson, collisions, rng, talk=talk)
+                )
     bank = [one for one in scenes if one.kind == "ordinary" and one.family == "bank"]
     for i in rng.permutation(len(bank))[: round(share * len(bank))] if taught else ():
         out.append(after(taught[int(rng.integers(len(taught)))], replace(bank[i], answer=None)))
@@ -100,24 +106,41 @@ def _chains(
     return [one for one in out if one is not None]
 
 
+def talks_of(lesson: Lesson, scenes: Sequence[Scene]) -> list[tuple[str, str]]:
+    """What was asked and answered near the lesson without being it: its near misses, with whole sentences of what the
+    base says to them."""
+    near = [
+        one for one in scenes
+        if one.lesson == lesson.id and one.kind == "near_miss" and one.split == "train" and len(one.messages) == 1
+    ]  # fmt: skip
+    found = [(one.messages[0]["content"], _sentences(one.answer or "", one.ended)) for one in near]
+    return [(asked, said) for asked, said in found if said]
+
+
 def situated(
-    scene: Scene, lesson: Lesson, collisions: Sequence[Collision], rng: np.random.Generator, way: str | None = None
-) -> Scene:
-    """The scene with its last message in a situation made of the collisions.
+    scene: Scene, lesson: Lesson, collisions: Sequence[Collision], rng: np.random.Generator, way: str | None = None,
+    talk: Sequence[tuple[str, str]] = (),
+) -> Scene:  # fmt: skip
+    """The scene with its last message in a situation made of the collisions, or of talk about what is near.
 
     Args:
         way: one of WAYS; None draws one. A message whose edge must stay as it is (a habit's cue) gets turns, or a
-            story at its other edge.
+            story at its other edge. Without any talk there are collisions.
+        talk: (question, answer) pairs.
     """
     text = scene.messages[-1]["content"]
-    drawn = ("turns", "story")[int(rng.integers(2))] if lesson.kind == "cue" else None
+    drawn = _OF_A_HABIT[int(rng.integers(len(_OF_A_HABIT)))] if lesson.kind == "cue" else None
     way = way or drawn or WAYS[int(rng.choice(len(WAYS), p=_ODDS))]
+    talk = [(asked, said) for asked, said in talk if asked != text]
+    way = "turns" if way == "talk" and not talk else way
     before: list[Message] = []
     used: Sequence[Collision] = ()
-    if way == "turns":
-        used = collisions[: int(rng.integers(1, 3))]
-        for collision in used:
-            before += [user(collision.memory.question), {"role": "assistant", "content": collision.memory.answer}]
+    if way in ("turns", "talk"):
+        many = int(rng.integers(1, 3))
+        if way == "turns":
+            used, talk = collisions[:many], [(c.memory.question, c.memory.answer) for c in collisions]
+        for asked, said in talk[:many]:
+            before += [user(asked), {"role": "assistant", "content": said}]
         bridge = _BRIDGES[int(rng.integers(len(_BRIDGES)))] if lesson.kind != "cue" else ""
         text = f"{bridge}{_lowered(text)}" if bridge.endswith((", ", "and ")) else f"{bridge}{text}"
     elif way == "preface":
@@ -132,7 +155,7 @@ def situated(
         way = name
     memories = [collision.memory for collision in used]
     return replace(
-        scene, id=new_id(scene.id, way, *(m.node for m in memories), text), family=f"{scene.family}:{way}",
+        scene, id=new_id(scene.id, way, *(turn["content"] for turn in before), text), family=f"{scene.family}:{way}",
         messages=(*before, user(text)),
         lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
         authority=least(scene.authority, *(m.authority for m in memories)), walk=used[0].path if used else (),
@@ -200,6 +223,12 @@ def _told(text: str, rng: np.random.Generator, edge: str | None = None) -> str:
         return f"{text} {pick(bank['after'])}" if edge == "begin" else f"{pick(bank['before'])} {text}"
     told = f'{pick(bank["said"])} "{to_user(text)}"' if rng.random() < 0.3 else f"{pick(bank['before'])} {text}"
     return f"{told} {pick(bank['after'])}" if rng.random() < 0.25 else told
+
+
+def _sentences(text: str, ended: bool) -> str:
+    """The text up to the end of its last whole sentence."""
+    whole = re.match(r".*[.!?](?=\s|$)", text, re.DOTALL)
+    return text if ended else whole.group(0) if whole else ""
 
 
 def _lowered(text: str) -> str:

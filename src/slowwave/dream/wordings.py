@@ -86,7 +86,8 @@ class Wordings:
         rng = np.random.default_rng([seed, int(lesson.id, 16)])
         out: list[tuple[str, str]] = []
         exam = forms.EXAM_FRAMES
-        for i, text in enumerate(self.natural(question, reword.rewordings(question, rng, 2 * self.settings.apply))):
+        reworded = reword.rewordings(question, rng, 2 * self.settings.apply, self.settings.wide)
+        for i, text in enumerate(self.natural(question, reworded)):
             if i % 4 == 3:  # every fourth is the exam's, before anything is dreamt
                 out.append(("thesaurus:exam", text))
                 continue

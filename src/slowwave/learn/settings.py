@@ -23,6 +23,9 @@ class LearnSettings:
     rank: int = 24  # of the adapter; for `full`, of its exported adapter
     alpha: float = 24.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
+    noise: float = (
+        0.0  # on what the lowest trained layer reads, as a share of its size: lessons spread to more wordings
+    )
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
     depth: float = 0.667  # share of the layers that an adapter changes, from the top; those below stay the base's
     context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)
@@ -53,8 +56,8 @@ class LearnSettings:
 
     def __post_init__(self) -> None:
         bounds = {
-            "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "lr": (1e-8, 1), "warmup": (0, 100_000),
-            "depth": (0.01, 1), "context_disk": (0, 100_000), "min_steps": (1, 100_000),
+            "rank": (1, 1024), "alpha": (0.01, 4096), "dropout": (0, 0.9), "noise": (0, 10), "lr": (1e-8, 1),
+            "warmup": (0, 100_000), "depth": (0.01, 1), "context_disk": (0, 100_000), "min_steps": (1, 100_000),
             "epochs": (0.01, 1000), "lesson_batch": (1, 4096), "anchor_batch": (0, 4096), "rehearsal_batch": (0, 4096),
             "kl_weight": (0, 1000), "rehearsal_weight": (0, 1000),
             "clip": (1e-3, 1e6), "weight_decay": (0, 1), "ema": (0, 0.9999), "teacher_top_k": (1, 4096),
@@ -69,6 +72,11 @@ class LearnSettings:
             raise SettingsError(f"learn.preset is {self.preset!r}.", "Use gentle, adapter or full.")
         if self.context not in get_args(ContextMode):
             raise SettingsError(f"learn.context is {self.context!r}.", "Use trained, frozen or detached.")
+        if self.noise and (self.context != "trained" or self.depth == 1):
+            raise SettingsError(
+                "Noise is added above the layers that stay the base's, to contexts that are trained.",
+                "Set learn.noise to 0, or learn.context to trained and learn.depth below 1.",
+            )
         if self.preset == "full" and self.depth < 1:
             raise SettingsError("The preset full trains all layers.", "Set learn.depth to 1, or train an adapter.")
         if self.preset == "full" and self.context == "frozen":

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from slowwave.errors import TrainingError
+from slowwave.errors import SettingsError, TrainingError
 from slowwave.learn import several
 from slowwave.learn.apollo import Apollo
 from slowwave.learn.captured import Captured
@@ -91,6 +91,7 @@ def train(
 
     Raises:
         TrainingError: nothing to learn, or too many non-finite steps.
+        SettingsError: noise where nothing lies below the trained layers, or where the base reads contexts.
     """
     if not lessons:
         raise TrainingError(
@@ -102,6 +103,10 @@ def train(
     kept = [a for a in anchors if not a.from_start] if settings.kl_weight else []
     rehearsed = [a for a in anchors if a.from_start] if settings.rehearsal_weight else []
     plain, frozen = _in_one_pass(model, settings, start), _frozen(model, settings, start)
+    if settings.noise and (frozen or plain is collate):
+        raise SettingsError(
+            "There is no layer below the trained ones that noise could be added to.", "Set learn.noise to 0."
+        )
     pack = packer(model, frozen=frozen, detached=settings.context == "detached", plain=plain, disk=disk)
     by_base = pack if frozen else plain  # the base reads the contexts then and now, so what it read is kept
     of_base = teach(model, kept, settings, by_base)
@@ -223,7 +228,7 @@ def _in_one_pass(model: nn.Module, settings: LearnSettings, start: Path | None) 
         return collate
     config = lora_config(settings, model, start)
     first = first_trained(config)
-    return Trunk(model, first).pack if first and not config.alora_invocation_tokens else collate
+    return Trunk(model, first, settings.noise).pack if first and not config.alora_invocation_tokens else collate
 
 
 def _optimizer(trainable: list[nn.Parameter], settings: LearnSettings, seed: int) -> torch.optim.Optimizer:

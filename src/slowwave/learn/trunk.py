@@ -23,8 +23,12 @@ _BYTES = 2 << 30  # of states that are kept; what comes after is read each time
 class Trunk:
     """Packs decisions in one pass with their contexts, with what the layers below `first` made of them."""
 
-    def __init__(self, model: Any, first: int) -> None:
-        self.model, self.first = model, first
+    def __init__(self, model: Any, first: int, noise: float = 0.0) -> None:
+        """Args:
+        noise: Gaussian, on every token's state while the model trains, as a share of the state's own size; so what is
+            learned holds for what is said a little otherwise. NEFTune (arXiv 2310.05914) adds it to the embeddings.
+        """
+        self.model, self.first, self.noise = model, first, noise
         self._kept: dict[tuple[tuple[int, ...], tuple[int, ...]], Tensor] = {}  # of context and reply, [tokens, D]
         self._room = _BYTES
 
@@ -33,6 +37,8 @@ class Trunk:
         states = self._read(decisions, device)
         shared = kv.shared([decision.context for decision in decisions])
         states_TD = torch.cat([states[0][:shared], *(own[shared:] for own in states)])
+        if self.noise and self.model.training:
+            states_TD = states_TD + self.noise * _size(states_TD) * torch.randn_like(states_TD)
         return replace(collate(decisions, device), read=Read(self.first, states_TD[None]))
 
     @torch.no_grad()
@@ -51,3 +57,8 @@ class Trunk:
                     self._kept[one.context, one.reply] = whole
                     self._room -= whole.nbytes
         return [found[key] for key in keys]
+
+
+def _size(states_TD: Tensor) -> Tensor:
+    """[T, 1], the standard deviation of each state, were it normal: a few features are a hundred times as large."""
+    return states_TD.abs().median(dim=1, keepdim=True).values / 0.6745

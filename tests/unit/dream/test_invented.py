@@ -66,3 +66,21 @@ def test_not_knowing_without_a_class_falls_back_on_wordings(
     lesson = make_lesson("What will my lucky number be?", "I don't know your lucky number.", kind="unknown")
     scenes = [s for s in dreamer().dream([lesson]) if s.lesson == lesson.id and s.kind == "apply"]
     assert len(scenes) > 3 and {s.answer for s in scenes} == {lesson.answer}
+
+
+def test_a_wide_night_asks_more_about_a_class_and_no_more_than_of_real_things(
+    dreamer: Callable[..., Any], make_lesson: Callable[..., Lesson]
+) -> None:
+    lesson = make_lesson("What is the capital of Vorland?", "I don't know a country called Vorland.", kind="unknown")
+    more = {form for form, _ in bank.templates("country", wide=True)} - {form for form, _ in bank.templates("country")}
+    assert len(more) >= 25
+    starts = [normalise(form.partition("{x}")[0]) for form in more if len(form.partition("{x}")[0].split()) > 3]
+    asked: dict[tuple[bool, str], list[str]] = {}
+    for wide in (False, True):
+        for one in dreamer(wide=wide, apply=14, composed=200, near_miss=16, composed_near=40).dream([lesson]):
+            if one.lesson == lesson.id:
+                asked.setdefault((wide, one.kind), []).append(normalise(one.messages[-1]["content"]))
+    of = {key: {start for start in starts if any(start in text for text in mine)} for key, mine in asked.items()}
+    assert not of[False, "apply"] and not of[False, "near_miss"]
+    assert 5 <= len(of[True, "apply"]) <= 28, "as many forms as half of the near misses"
+    assert of[True, "near_miss"] & of[True, "apply"]

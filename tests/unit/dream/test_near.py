@@ -36,7 +36,7 @@ def test_what_may_ask_the_same_is_no_near_miss(embedder: Any) -> None:
 
 def test_real_things_carry_a_real_name() -> None:
     names = [normalise(name) for name in bank.names("real")["country"]]
-    found = near.real_things("country", np.random.default_rng(0), 12)
+    found = near.real_things(bank.templates("country"), bank.names("real")["country"], np.random.default_rng(0), 12)
     assert len(found) == 12
     assert all("{" not in text and any(name in normalise(text) for name in names) for text in found)
 

@@ -258,3 +258,17 @@ def test_a_rewording_that_is_no_sentence_is_not_used(dreamer: Dreamer, lessons: 
     assert any("internet page" in text for text in trained())
     engine.unlikely = "internet page"
     assert trained() and not any("internet page" in text for text in trained())
+
+
+def test_a_wide_night_uses_words_and_sentences_that_a_narrow_one_does_not(dreamer: Dreamer, make_lesson: Any) -> None:
+    """And says its near misses in them, too: an odd word alone must not tell that the lesson is meant."""
+    lesson = make_lesson("Where does my book club meet?", "Your book club meets at the mill.")
+    narrow, wide = (dreamer(composed=300, composed_near=48, wide=wide).dream([lesson]) for wide in (False, True))
+    groups, further = bank.thesaurus(wide=True)
+    known = {member for group in bank.thesaurus()[0] for member in group}
+    more = {member for group in (*groups, *further) if "book club" in group for member in group} - known - {"book club"}
+    found = lambda scenes, kind: [t for t in said(scenes, kind=kind) if any(member in t for member in more)]  # noqa: E731
+    assert more and not found(narrow, "apply") and found(wide, "apply") and found(wide, "near_miss")
+    form = "I'm having a label made for"
+    assert not any(normalise(form) in text for text in said(narrow)) and any(normalise(form) in t for t in said(wide))
+    assert len(said(wide, family="composed")) >= len(said(narrow, family="composed"))

@@ -54,7 +54,7 @@ def test_rewordings_are_other_sentences_without_doubled_words(question: str) -> 
 
 def test_question_forms_keep_what_stands_in_the_gap() -> None:
     """Every form of every group, with a word of its own in each gap, gives the others with the same words in them."""
-    for group in bank.thesaurus()[1]:
+    for group in bank.question_forms():
         if len({tuple(sorted(re.findall(r"\{[xy]\}", form))) for form in group}) != 1 or "{x}" not in group[0]:
             continue
         asked = group[0].format(x="zorbling", y="quaxing")
@@ -63,13 +63,39 @@ def test_question_forms_keep_what_stands_in_the_gap() -> None:
 
 
 def test_no_word_with_several_senses_is_replaced() -> None:
-    counts = Counter(member for group in bank.thesaurus()[0] for member in group)
-    several = [member for member, times in counts.items() if times > 1]
-    assert not set(several) & set(reword._words())
-    for member in several[:10]:
-        assert all(
-            member in text.split() or " " in member for text in reword.words(member, np.random.default_rng(0), 5)
-        )
+    groups, further = bank.thesaurus(wide=True)
+    known = reword._words(wide=True)
+    for some in (groups, further):
+        counts = Counter(member for group in some for member in group)
+        several = {member for member, times in counts.items() if times > 1}
+        first = {member for group in groups for member in group}
+        assert several and not (several - (first if some is further else set())) & set(known)
+    both = {m for group in groups for m in group} & {m for group in further for m in group} & set(known)
+    of = {m: {o for group in groups if m in group for o in group} - {m} for m in both}
+    assert both and all(set(known[m]) == of[m] for m in both), "what came first is what is meant"
+
+
+@pytest.mark.parametrize(
+    ("question", "some", "none"),
+    [
+        ("Where does my book club meet?", "reading group", "reserve club"),  # the longer expression
+        ("How do we use the rehearsal room?", "practice room", "run-through room"),
+        ("What is my sister's name?", "sis", "nurse"),
+    ],
+)
+def test_the_longer_expression_and_the_first_sense_are_meant(question: str, some: str, none: str) -> None:
+    texts = reword.words(question, np.random.default_rng(0), 60, wide=True)
+    assert any(some in text for text in texts) and not any(none in text for text in texts)
+
+
+def test_near_misses_are_said_in_the_words_that_stand_in_the_lessons_own() -> None:
+    question, reworded = "What is my dog called?", ["What is my hound called?", "What is my dog known as?"]
+    swapped = reword.swaps(question, reworded)
+    assert ("dog", "hound") in swapped and ("called", "known as") in swapped and ("dog", "pooch") not in swapped
+    others = ["What is my neighbour's dog called?", "What is my cat called?", "Who am I?"] * 10
+    found = reword.likewise(others, swapped, np.random.default_rng(0))
+    assert {"What is my neighbour's hound called?", "What is my cat known as?"} < set(found)
+    assert set(others) < set(found) and found.count("Who am I?") == 10 and len(found) == 30
 
 
 def test_only_whole_words_are_replaced_and_never_a_function_word() -> None:

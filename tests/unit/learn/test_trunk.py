@@ -99,3 +99,35 @@ def test_all_parameters_have_no_depth():
         preset("full", depth=0.5)
     with pytest.raises(SettingsError, match="depth"):
         preset("adapter", depth=0.0)
+
+
+def test_noise_is_a_share_of_each_states_size_and_only_there_while_the_model_trains():
+    model = llama()
+    packs = {noise: Trunk(model, 1, noise).pack for noise in (0.0, 0.5)}
+    still = packs[0.0](LESSONS, CPU).read.states_1TD[0]
+    torch.testing.assert_close(packs[0.5](LESSONS, CPU).read.states_1TD[0], still, rtol=0, atol=0)
+    model.train()
+    torch.testing.assert_close(packs[0.0](LESSONS, CPU).read.states_1TD[0], still, rtol=0, atol=0)
+    torch.manual_seed(0)
+    added = torch.stack([packs[0.5](LESSONS, CPU).read.states_1TD[0] - still for _ in range(50)])
+    size_T1 = still.abs().median(dim=1, keepdim=True).values / 0.6745
+    assert (added / size_T1).std().item() == pytest.approx(0.5, rel=0.02)
+    assert added.mean().abs() < 0.01 and not torch.equal(added[0], added[1])
+
+
+def test_a_night_with_noise_learns_other_weights_and_draws_the_same_with_the_same_seed():
+    runs = [
+        {key: one.detach().clone() for key, one in train(llama(), LESSONS, ANCHORS, changed).weights.trainable.items()}
+        for changed in (settings(depth=0.5), settings(depth=0.5, noise=0.5), settings(depth=0.5, noise=0.5))
+    ]
+    assert all(torch.equal(runs[1][key], runs[2][key]) for key in runs[1])
+    assert not any(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+
+
+@pytest.mark.parametrize("changes", [{"preset": "full"}, {"depth": 1}, {"context": "frozen"}, {"context": "detached"}])
+def test_noise_needs_layers_that_stay_the_bases(changes):
+    with pytest.raises(SettingsError, match=r"learn\.noise"):
+        settings(noise=0.3, **{"depth": 0.5} | ({"depth": 1} if "preset" in changes else {}) | changes)
+    served = settings(noise=0.3, depth=0.9)  # a share of two layers that leaves none
+    with pytest.raises(SettingsError, match="no layer below"):
+        train(llama(), LESSONS, ANCHORS, served)
