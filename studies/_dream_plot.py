@@ -20,7 +20,7 @@ def plot(results: list[dict[str, Any]], arms: Sequence[str], file: Path) -> None
 
     of = {arm: [one for one in results if one["arm"] == arm and "held_out" in one] for arm in arms}
     shown = [arm for arm, mine in of.items() if mine and arm != "base"]
-    figure = Figure(figsize=(6.4, 1.2 + 0.42 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.2 + 0.42 * len(shown)), layout="constrained")
     axes = figure.add_subplot()
     for row, arm in enumerate(shown):
         for (name, (_, colour)), shift in zip(FIGURES.items(), (-0.15, 0.15), strict=True):
@@ -35,7 +35,7 @@ def plot(results: list[dict[str, Any]], arms: Sequence[str], file: Path) -> None
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("answered as taught (share; bars: 95 %, strokes: seeds)")
+    axes.set_xlabel("share answered as taught (bars: 95 %)")
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
     figure.savefig(file)
 

@@ -110,3 +110,8 @@ _REGISTERS = {
     "upset": lambda text, rng: _framed(_UPSET, text, rng),
     "young": lambda text, rng: _framed(_YOUNG, text, rng),
 }
+
+
+def lowered(text: str) -> str:
+    """A sentence as it goes on after another's beginning."""
+    return text if text[:2] in ("I ", "I'") or text[:2].isupper() else text[:1].lower() + text[1:]

@@ -14,10 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from slowwave.dream.bank import stories
+from slowwave.dream.chains import chains
 from slowwave.dream.collide import Collider, Collision
 from slowwave.dream.make import user
 from slowwave.dream.parts import parts
-from slowwave.dream.registers import quoted, register, to_user
+from slowwave.dream.registers import lowered, quoted, register, to_user
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
@@ -30,7 +31,6 @@ _BRIDGES = (
     "", "", "Thanks. ", "Good. ", "And now: ", "One more thing. ", "Okay, next. ", "Perfect. ", "Something else. ",
     "Great, thank you! ", "Hm, and ", "By the way, ",
 )  # fmt: skip
-_ONCE_MORE = ("", "Once more: ", "Are you sure? ", "That was long ago. ", "Is that still so? ", "Think again. ")
 _PREFACES = (
     "I'm {ving} right now. {t}", "While I'm {ving}: {t}", "We're {ving} today, and there is one more thing. {t}",
     "I've just finished {ving}. {t}", "Before I start {ving}, {l}", "{Ving} made me think of it. {t}",
@@ -57,7 +57,7 @@ def collide(
     out = list(scenes)
     if collider is not None and settings.collided:
         out += _in_situations(scenes, lessons, taught, collider, settings.collided, rng)
-    return out + _chains(scenes, taught, settings.chains, rng, older or {})
+    return out + chains(scenes, taught, settings.chains, rng, older or {})
 
 
 def _in_situations(
@@ -84,26 +84,6 @@ def _in_situations(
     for i in rng.permutation(len(bank))[: round(share * len(bank))] if taught else ():
         out.append(after(taught[int(rng.integers(len(taught)))], replace(bank[i], answer=None)))
     return out
-
-
-def _chains(
-    scenes: Sequence[Scene], taught: Sequence[Lesson], each: int, rng: np.random.Generator, older: Mapping[str, Lesson]
-) -> list[Scene]:
-    """`each` chains of every lesson with another one, of their messages that stand alone, and as many with the lesson
-    that it contradicts."""
-    alone: dict[str, list[Scene]] = {}
-    for one in scenes:
-        if one.kind == "apply" and one.split == "train" and len(one.messages) == 1 and ":" not in one.family:
-            alone.setdefault(one.lesson or "", []).append(one)
-    ids = [lesson.id for lesson in taught if lesson.id in alone]
-    draw = lambda id: alone[id][int(rng.integers(len(alone[id])))]  # noqa: E731
-    out: list[Scene | None] = []
-    for id in ids:
-        others = [one for one in ids if one != id]
-        for _ in range(each if others else 0):
-            out.append(chain(draw(id), draw(others[int(rng.integers(len(others)))])))
-        out += [contradicted(draw(id), older[id], rng) for _ in range(each if id in older else 0)]
-    return [one for one in out if one is not None]
 
 
 def talks_of(lesson: Lesson, scenes: Sequence[Scene]) -> list[tuple[str, str]]:
@@ -142,7 +122,7 @@ def situated(
         for asked, said in talk[:many]:
             before += [user(asked), {"role": "assistant", "content": said}]
         bridge = _BRIDGES[int(rng.integers(len(_BRIDGES)))] if lesson.kind != "cue" else ""
-        text = f"{bridge}{_lowered(text)}" if bridge.endswith((", ", "and ")) else f"{bridge}{text}"
+        text = f"{bridge}{lowered(text)}" if bridge.endswith((", ", "and ")) else f"{bridge}{text}"
     elif way == "preface":
         used = collisions[:1]
         text = _prefaced(text, used[0].memory.question, rng) if used else text
@@ -171,42 +151,14 @@ def after(lesson: Lesson, scene: Scene) -> Scene:
     )  # fmt: skip
 
 
-def chain(first: Scene, second: Scene) -> Scene | None:
-    """Two lessons at once: both are asked, both answered. None where one of them has no answer."""
-    if first.answer is None or second.answer is None:
-        return None
-    asked, other = first.messages[-1]["content"], second.messages[-1]["content"]
-    text = f"{asked.rstrip()} And {_lowered(other)}"
-    return replace(
-        first, id=new_id(first.id, "chain", second.id), kind="chain", family="chain", messages=(user(text),),
-        answer=f"{first.answer} {second.answer}", lineage=tuple(dict.fromkeys((*first.lineage, *second.lineage))),
-        authority=least(first.authority, second.authority),
-    )  # fmt: skip
-
-
-def contradicted(scene: Scene, older: Lesson, rng: np.random.Generator) -> Scene | None:
-    """The older lesson was just answered, and is asked for once more: what was said before does not hold any longer.
-    None where one of them has no answer."""
-    if not scene.answer or not older.question or not older.answer:
-        return None
-    bridge = _ONCE_MORE[int(rng.integers(len(_ONCE_MORE)))]
-    before = (user(older.question), {"role": "assistant", "content": older.answer})
-    text = f"{bridge}{scene.messages[-1]['content']}"
-    return replace(
-        scene, id=new_id(scene.id, "contradicts", older.id, text), kind="chain", family="contradicts",
-        messages=(*before, user(text)), lineage=tuple(dict.fromkeys((*scene.lineage, *older.experiences))),
-        authority=least(scene.authority, older.authority),
-    )  # fmt: skip
-
-
 def _prefaced(text: str, asked: str, rng: np.random.Generator) -> str:
     found = parts(asked)
     pick = lambda forms: forms[int(rng.integers(len(forms)))]  # noqa: E731
     if found is not None and found.verb and " " in found.verb:
         doing = gerund(found.verb)
-        return pick(_PREFACES).format(ving=doing, Ving=doing[:1].upper() + doing[1:], t=text, l=_lowered(text))
+        return pick(_PREFACES).format(ving=doing, Ving=doing[:1].upper() + doing[1:], t=text, l=lowered(text))
     if found is not None and found.phrases:
-        return pick(_ABOUT).format(np=found.phrases[0], t=text, l=_lowered(text))
+        return pick(_ABOUT).format(np=found.phrases[0], t=text, l=lowered(text))
     return f"{asked} No, wait, that can wait. {text}"
 
 
@@ -229,7 +181,3 @@ def _sentences(text: str, ended: bool) -> str:
     """The text up to the end of its last whole sentence."""
     whole = re.match(r".*[.!?](?=\s|$)", text, re.DOTALL)
     return text if ended else whole.group(0) if whole else ""
-
-
-def _lowered(text: str) -> str:
-    return text if text[:2] in ("I ", "I'") or text[:2].isupper() else text[:1].lower() + text[1:]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowwave.dream import registers, situations
+from slowwave.dream import chains, registers, situations
 from slowwave.dream.bank import stories
 from slowwave.dream.collide import Collider, Collision, Memory
 from slowwave.dream.make import scene
@@ -253,9 +253,9 @@ def test_without_memories_nothing_is_collided(dreamer: Callable[..., Any], lesso
 def test_authority_of_a_chain_is_the_least(lessons: dict[str, Lesson]) -> None:
     one = scene(lessons["sister"], "apply", "A?", "a", "composed")
     other = replace(scene(lessons["deploy"], "apply", "B?", "b", "composed"), authority="assistant")
-    made = situations.chain(one, other)
+    made = chains.chain(one, other)
     assert made is not None and made.authority == "assistant" and made.answer == "a b"
-    assert situations.chain(one, replace(other, answer=None)) is None
+    assert chains.chain(one, replace(other, answer=None)) is None
 
 
 def test_a_chain_with_what_a_lesson_contradicts_asks_for_that_first(
