@@ -24,6 +24,8 @@ CLASS_WORDS = {
     "language": "language|dialect", "river": "river|lake|sea|mountain|island",
     "festival": "festival|holiday|feast|event", "medicine": "medicine|drug|pill|remedy|disease|illness",
     "game": "game|sport|board game", "food": "food|dish|fruit|cheese|drink|cake|plant|flower|tree",
+}  # fmt: skip
+_WIDE_CLASSES = {
     "currency": "currency|banknote", "charity": "charity|nonprofit", "team": "sports team|sports club|football club",
     "music": "song|opera|symphony|rock band|piece of music", "event": "battle|treaty|revolution|uprising",
 }  # fmt: skip
@@ -63,12 +65,17 @@ def names(kind: str) -> dict[str, list[str]]:
     return dict(json.loads(_read(f"{kind}.json")))
 
 
-def class_of(*texts: str) -> str | None:
+def class_words(wide: bool = False) -> dict[str, str]:
+    """How people call each class of things, five classes more if `wide`."""
+    return CLASS_WORDS | _WIDE_CLASSES if wide else CLASS_WORDS
+
+
+def class_of(*texts: str, wide: bool = False) -> str | None:
     """The class of thing that the texts speak of, by the first class word found, in order of the texts."""
     for text in texts:
         hits = [
             (match.start(), name)
-            for name, words in CLASS_WORDS.items()
+            for name, words in class_words(wide).items()
             if (match := re.search(rf"\b(?:{words})s?\b", text, re.IGNORECASE))
         ]
         if hits:
@@ -77,10 +84,10 @@ def class_of(*texts: str) -> str | None:
 
 
 @cache
-def alike(name: str) -> dict[str, list[str]]:
+def alike(name: str, wide: bool = False) -> dict[str, list[str]]:
     """Invented and real names where nobody says what a thing is: of the classes whose names are spelt like `name`."""
     proper = name[:1].isupper()
-    kinds = [kind for kind, made in names("invented").items() if made[0][:1].isupper() == proper]
+    kinds = [kind for kind in class_words(wide) if names("invented")[kind][0][:1].isupper() == proper]
     mixed = {which: [names(which)[kind][i] for i in range(6) for kind in kinds] for which in ("invented", "real")}
     return {**mixed, "forms": list(_GENERIC)}
 

@@ -105,7 +105,7 @@ class LessonDreamer:
         """Where the lesson must not show: minimal pairs, what lies near among the banks, and both said otherwise."""
         s = self.settings
         somebody = minimal.somebody_else(question)
-        something = [*minimal.something_else(question, rng), *minimal.another_time(question)]
+        something = [*minimal.something_else(question, rng, s.wide), *minimal.another_time(question)]
         matters = near.unlike(minimal.another_matter(question, rng), question, self.embedder)
         around = near.nearest(question, self.embedder, self.bank_ND)
         harmless = set(around)  # the rest may be the question itself

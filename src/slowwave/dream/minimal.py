@@ -146,12 +146,12 @@ def _not_the_assistant(question: str) -> list[str]:
     return out
 
 
-def something_else(question: str, rng: np.random.Generator) -> list[str]:
+def something_else(question: str, rng: np.random.Generator, wide: bool = False) -> list[str]:
     """The question about another of its sort: "On which day is my dentist appointment?" beside the choir practice."""
     if (found := _thing(question)) is None:
         return _another_head(question, rng)
     start, own, sort = found
-    same = {*own.lower().split(), *reword.alike(own)}
+    same = {*own.lower().split(), *reword.alike(own, wide)}
     others = [thing for thing in _SORTS[sort] if not same & {thing, *thing.split()}]
     end = start + len(own)
     return [question[:start] + others[i] + question[end:] for i in rng.permutation(len(others))]

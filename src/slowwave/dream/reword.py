@@ -80,9 +80,9 @@ def _words(wide: bool = False) -> dict[str, list[str]]:
     return out
 
 
-def alike(words: str) -> set[str]:
+def alike(words: str, wide: bool = False) -> set[str]:
     """Other names of what the words name, a bike of a bicycle."""
-    return {other for word in words.lower().split() for other in _words(True).get(word, ())}
+    return {other for word in words.lower().split() for other in _words(wide).get(word, ())}
 
 
 def words(question: str, rng: np.random.Generator, count: int, wide: bool = False) -> list[str]:
@@ -138,24 +138,25 @@ def _put(text: str, member: str, other: str) -> str:
 
 
 def _places(bare: str, wide: bool) -> list[tuple[str, list[str]]]:
-    """The members that a text has, none inside a longer one (the book of a book club), and what can stand for each."""
+    """The members that a text has, and what can stand for each; of all groups none that is inside a longer one (the
+    book of a book club)."""
     found = []
     known = _words(wide)
-    for member in (*known, *_ambiguous(wide)):
+    for member in (*known, *_ambiguous()) if wide else known:
         if member in bare and (  # patterns are slow to make
             match := _whole(member).search(bare)
         ):
             found.append((*match.span(), member))
     inside = lambda a, b: any(c <= a and b <= d and (c, d) != (a, b) for c, d, _ in found)  # noqa: E731
-    return [(member, known[member]) for a, b, member in found if member in known and not inside(a, b)]
+    return [(member, known[member]) for a, b, member in found if member in known and not (wide and inside(a, b))]
 
 
 @cache
-def _ambiguous(wide: bool) -> frozenset[str]:
+def _ambiguous() -> frozenset[str]:
     """Expressions of several words that are left alone, and whose words are no words of their own."""
     return frozenset(
-        member for some in bank.thesaurus(wide) for group in some for member in group
-        if " " in member and member not in _words(wide)
+        member for some in bank.thesaurus(wide=True) for group in some for member in group
+        if " " in member and member not in _words(wide=True)
     )  # fmt: skip
 
 
@@ -165,9 +166,10 @@ def rewordings(question: str, rng: np.random.Generator, count: int, wide: bool =
     forms = [forms[i] for i in rng.permutation(len(forms))]
     plain = words(question, rng, count, wide)
     both = [text for form in forms for text in words(form, rng, 3, wide)]
-    mixed = [text for row in zip_longest(forms, plain, both) for text in row if text is not None]
-    own = question.lower().strip().rstrip("?.! ")
-    return [sentence(text) for text in dict.fromkeys(mixed) if text != own][:count]
+    mixed = dict.fromkeys(text for row in zip_longest(forms, plain, both) for text in row if text is not None)
+    if wide:  # among so many words some lead back to the question
+        mixed.pop(question.lower().strip().rstrip("?.! "), None)
+    return [sentence(text) for text in mixed][:count]
 
 
 def sentence(text: str) -> str:

@@ -84,3 +84,19 @@ def test_a_wide_night_asks_more_about_a_class_and_no_more_than_of_real_things(
     assert not of[False, "apply"] and not of[False, "near_miss"]
     assert 5 <= len(of[True, "apply"]) <= 28, "as many forms as half of the near misses"
     assert of[True, "near_miss"] & of[True, "apply"]
+
+
+def test_a_wide_night_knows_more_classes(dreamer: Callable[..., Any], make_lesson: Callable[..., Lesson]) -> None:
+    lesson = make_lesson(
+        "How many dollars is one pelquin?", "I don't know a currency called the pelquin.", kind="unknown"
+    )
+    assert bank.class_of(lesson.answer or "") is None and bank.class_of(lesson.answer or "", wide=True) == "currency"
+    money = [normalise(name) for name in bank.names("invented")["currency"]]
+    said = {
+        wide: [normalise(s.answer or "") for s in dreamer(wide=wide).dream([lesson]) if s.kind == "apply"]
+        for wide in (False, True)
+    }
+    about = {wide: sum(any(name in text for name in money) for text in mine) for wide, mine in said.items()}
+    assert about[False] == 0 and about[True] > len(said[True]) / 2
+    assert not {*bank.alike("Pelquin")["invented"]} & {*bank.names("invented")["charity"]}
+    assert {*bank.alike("Pelquin", wide=True)["invented"]} & {*bank.names("invented")["charity"]}
