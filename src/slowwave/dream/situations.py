@@ -16,12 +16,13 @@ import numpy as np
 from slowwave.dream.bank import stories
 from slowwave.dream.chains import chains
 from slowwave.dream.collide import Collider, Collision
-from slowwave.dream.make import user
+from slowwave.dream.make import questions, user
 from slowwave.dream.parts import parts
 from slowwave.dream.registers import lowered, quoted, register, to_user
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
+from slowwave.exam.match import normalise
 from slowwave.records import Lesson, Message, Scene, least, new_id
 
 WAYS = ("turns", "talk", "preface", "story", "quoted", "stand_in", "register")
@@ -88,13 +89,14 @@ def _in_situations(
 
 def talks_of(lesson: Lesson, scenes: Sequence[Scene]) -> list[tuple[str, str]]:
     """What was asked and answered near the lesson without being it: its near misses, with whole sentences of what the
-    base says to them."""
+    base says to them. Nothing that the exam asks, of any lesson."""
+    held = questions(one for one in scenes if one.split == "exam")
     near = [
         one for one in scenes
         if one.lesson == lesson.id and one.kind == "near_miss" and one.split == "train" and len(one.messages) == 1
     ]  # fmt: skip
     found = [(one.messages[0]["content"], _sentences(one.answer or "", one.ended)) for one in near]
-    return [(asked, said) for asked, said in found if said]
+    return [(asked, said) for asked, said in found if said and normalise(asked) not in held]
 
 
 def situated(

@@ -118,9 +118,11 @@ def test_talk_about_what_is_near_stands_before_the_lesson(lessons: dict[str, Les
     cut = replace(scene(sister, "near_miss", "Who has sisters?", "Many people have sis", "near"), ended=False)
     whole = scene(sister, "near_miss", "What is a sister?", "A female sibling", "near")
     exam = scene(sister, "near_miss", "What is an aunt?", "A relative.", "near", "exam")
+    twin = scene(sister, "near_miss", "What's a cousin?", "A relative.", "near")
+    of_another = scene(other, "near_miss", "What is a cousin?", None, "near", "exam")
     apart = scene(other, "near_miss", "What is a ship?", "A boat.", "near")
     said = scene(sister, "apply", sister.question or "", sister.answer, "composed")
-    talk = situations.talks_of(sister, [brother, cut, whole, exam, apart, said])
+    talk = situations.talks_of(sister, [brother, cut, whole, exam, twin, of_another, apart, said])
     assert talk == [("What is my brother's name?", "I can't know."), ("What is a sister?", "A female sibling")]
     for told in (said, replace(brother, answer=None)):
         for seed in range(9):
@@ -196,8 +198,10 @@ def test_who_stands_in_says_who_they_are_and_is_nobody_that_is_asked_for() -> No
     assert stand_in("Why is the sky blue?", np.random.default_rng(0)) is None
 
 
-def collided(dreamer: Callable[..., Any], lessons: dict[str, Lesson], **settings: Any) -> list[Scene]:
-    made = dreamer(collided=0.5, **settings)
+def collided(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson], share: float = 0.5, **settings: Any
+) -> list[Scene]:
+    made = dreamer(collided=share, **settings)
     made.collider = Collider(MEMORIES, made.embedder, linked(lessons["sister"], (0, 1), (0, 2)))
     return made.dream(list(lessons.values()), seed=3)
 
@@ -218,6 +222,23 @@ def test_half_of_both_kinds_is_collided_once_more_and_the_exam_is_not(
     asked = {s.id for s in alone if s.split == "exam"}
     assert asked and asked == {s.id for s in scenes if s.split == "exam"}
     assert all(s.answer for s in scenes)
+
+
+def test_what_was_talked_about_before_is_what_the_base_says_to_near_misses(
+    dreamer: Callable[..., Any], lessons: dict[str, Lesson]
+) -> None:
+    scenes = collided(dreamer, lessons, share=1.0)
+    near = {
+        (s.lesson, s.messages[0]["content"]): s.answer or ""
+        for s in scenes
+        if s.kind == "near_miss" and s.split == "train" and len(s.messages) == 1
+    }
+    talked = [s for s in scenes if s.family.endswith(":talk")]
+    assert {s.kind for s in talked} == {"apply", "near_miss"}
+    for one in talked:
+        for asked, said in zip(one.messages[:-1:2], one.messages[1::2], strict=True):
+            answer = near[one.lesson, asked["content"]]
+            assert answer.startswith("Answer to: ") and answer.startswith(said["content"])
 
 
 def test_what_comes_after_a_lesson_is_answered_after_it(
