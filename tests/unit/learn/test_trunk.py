@@ -131,3 +131,17 @@ def test_noise_needs_layers_that_stay_the_bases(changes):
     served = settings(noise=0.3, depth=0.9)  # a share of two layers that leaves none
     with pytest.raises(SettingsError, match="no layer below"):
         train(llama(), LESSONS, ANCHORS, served)
+
+
+@pytest.mark.parametrize("served", [0.5, 1])
+def test_a_later_night_has_noise_where_the_served_version_left_layers_to_the_base(tmp_path, served):
+    model = llama()
+    first = train(model, LESSONS, ANCHORS, settings(depth=served))
+    first.weights.save(tmp_path)
+    first.weights.release()
+    noisy = settings(depth=0.5, noise=0.5)
+    if served == 1:
+        with pytest.raises(SettingsError, match="no layer below"):
+            train(model, LESSONS, ANCHORS, noisy, start=tmp_path)
+    else:
+        assert train(model, LESSONS, ANCHORS, noisy, start=tmp_path).steps == first.steps
