@@ -149,11 +149,11 @@ def scenes_of(
     """
     lessons = [item.lesson for item in items if item.lesson]
     embedder = _night._embedder(args.embedder)
-    wide = "wide" if arm.source == "wide" else ""
-    every = [one for one in dreamt[wide or "paraphrase"] if one.split == "train"]
+    wide = arm.source == "wide"
+    every = [one for one in dreamt["wide" if wide else "paraphrase"] if one.split == "train"]
     if arm.source in ("forms", "exchange"):
         every = [one for one in every if not one.taught] + dreamt[arm.source]
-    kept = work / "-".join(["collided", *wide.split(), arm.graph, f"{seed}.json"]).replace(" ", "-")
+    kept = work / f"collided-{'wide-' if wide else ''}{arm.graph}-{seed}.json".replace(" ", "-")
     if arm.graph and kept.exists():
         every = read(kept)
     elif arm.graph:

@@ -153,12 +153,13 @@ def main() -> None:
         args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["schedule"], None
     if args.curve and not any(" x" in arm for arm in arms):
         parser.error('A curve is drawn of arms of several sizes, as "walk, walk x4".')
-    args.wide = False
+    chosen = []
     for arm in arms:
         try:
-            args.wide = (arm != "base" and sized(arm)[0].source == "wide") or args.wide
+            chosen += [sized(arm)[0]] if arm != "base" else []
         except (KeyError, ValueError, SettingsError):
             parser.error(f"There is no arm {arm!r}; there are {', '.join(arms_.ARMS)}.")
+    args.wide = any(arm.source == "wide" for arm in chosen)
     if args.from_log:
         results = [json.loads(line) for log in args.from_log for line in log.read_text().splitlines()]
         results = [one for one in results if "groups" in one and _dream_rows.lessons_of(one) in sets]

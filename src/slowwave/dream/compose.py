@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -182,7 +183,7 @@ def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | Non
     phrase = phrases[int(rng.integers(len(phrases)))] if phrases else ""
     if pool is facts and found.asks not in _ANYTHING and rng.random() < 0.85:
         named = found.asks.split()[-1] in phrase  # the thing and what is asked of it, once each
-        pool = tuple(form for form in facts if ("{a}" in form) is not named)
+        pool = _asking(facts, not named)
     form = pool[int(rng.integers(len(pool)))]
     verb = found.verb or ""
     if rng.random() < 0.3 and " " in (short := re.split(rf"\s{PREPOSITION}\s", verb)[0]):
@@ -213,6 +214,12 @@ def vary(text: str, rng: np.random.Generator, drop: float) -> str:
     if rng.random() < 0.3:
         text = text.lower().rstrip("?.!")
     return text
+
+
+@cache
+def _asking(forms: tuple[str, ...], asks: bool) -> tuple[str, ...]:
+    """Those forms that say what is asked for, or those that do not."""
+    return tuple(form for form in forms if ("{a}" in form) is asks)
 
 
 def _upper(text: str) -> str:

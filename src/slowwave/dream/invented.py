@@ -64,9 +64,13 @@ def scenes(
         )
     ]
     asked = list(bank.templates(kind, settings.wide)) if kind else []
-    unclassed = bank.alike(name, settings.wide)
-    forms = [form for form, _ in asked] if kind else unclassed["forms"]
-    names = [n for n in (bank.names("invented")[kind] if kind else unclassed["invented"]) if n.lower() != name.lower()]
+    things = (
+        {which: bank.names(which)[kind] for which in ("invented", "real")} | {"forms": [form for form, _ in asked]}
+        if kind
+        else bank.alike(name, settings.wide)
+    )
+    forms, names_real = things["forms"], things["real"]
+    names = [n for n in things["invented"] if n.lower() != name.lower()]
     rng.shuffle(names)
     order = [forms[i] for i in rng.permutation(len(forms))]
     if settings.wide:  # no more than there are near misses for: what is asked of invented things is asked of real ones
@@ -96,7 +100,6 @@ def scenes(
         used = name if i == 0 else next(new)
         out.append(scene(lesson, "apply", form.replace("{x}", used), swap(lesson.answer, used), "class:exam", "exam"))
     out = [s for s in out if normalise(s.messages[-1]["content"]) not in forbidden]
-    names_real = bank.names("real")[kind] if kind else unclassed["real"]
     if kind:
         asked = [pair for pair in asked if pair[0] in forms]
         count = 2 * (settings.near_miss + settings.exam_near_miss) + settings.composed_near

@@ -109,8 +109,8 @@ def swaps(question: str, reworded: Sequence[str]) -> list[tuple[str, str]]:
     """The words of the question that its rewordings replace, each with what stands there, from all groups."""
     found = []
     for member, others in _places(question.lower().strip().rstrip("?.! "), True):
-        without = [text.lower() for text in reworded if not _whole(member).search(text.lower())]
-        found += [(member, other) for other in others if any(_whole(other).search(text) for text in without)]
+        without = "\n".join(text.lower() for text in reworded if not _whole(member).search(text.lower()))
+        found += [(member, other) for other in others if other in without and _whole(other).search(without)]
     return found
 
 

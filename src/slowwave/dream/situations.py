@@ -8,7 +8,7 @@ situation itself would tell that the lesson is meant; and after a lesson's own e
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -68,8 +68,9 @@ def _in_situations(
     """A share of each lesson's scenes, and of the ordinary ones, in situations. What the base answers in a situation
     it is asked again."""
     out = []
+    held = questions(one for one in scenes if one.split == "exam")
     for lesson in lessons:
-        talks = talks_of(lesson, scenes)
+        talks = talks_of(lesson, scenes, held)
         for kind in ("apply", "near_miss"):
             of = [
                 one for one in scenes
@@ -87,10 +88,9 @@ def _in_situations(
     return out
 
 
-def talks_of(lesson: Lesson, scenes: Sequence[Scene]) -> list[tuple[str, str]]:
+def talks_of(lesson: Lesson, scenes: Sequence[Scene], held: Collection[str]) -> list[tuple[str, str]]:
     """What was asked and answered near the lesson without being it: its near misses, with whole sentences of what the
-    base says to them. Nothing that the exam asks, of any lesson."""
-    held = questions(one for one in scenes if one.split == "exam")
+    base says to them. Nothing in `held`, what the exam asks, normalised."""
     near = [
         one for one in scenes
         if one.lesson == lesson.id and one.kind == "near_miss" and one.split == "train" and len(one.messages) == 1

@@ -23,9 +23,7 @@ class LearnSettings:
     rank: int = 24  # of the adapter; for `full`, of its exported adapter
     alpha: float = 24.0  # the adapter's scale is alpha / rank
     dropout: float = 0.0
-    noise: float = (
-        0.0  # on what the lowest trained layer reads, as a share of its size: lessons spread to more wordings
-    )
+    noise: float = 0.0  # on what the lowest trained layer reads, as a share of its size: for wordings further off
     targets: tuple[str, ...] = ()  # names of linear layers; empty means all of them
     depth: float = 0.667  # share of the layers that an adapter changes, from the top; those below stay the base's
     context: ContextMode = "trained"  # before a reply: with gradient; read by the base (frozen); or without (detached)

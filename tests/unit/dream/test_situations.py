@@ -119,10 +119,9 @@ def test_talk_about_what_is_near_stands_before_the_lesson(lessons: dict[str, Les
     whole = scene(sister, "near_miss", "What is a sister?", "A female sibling", "near")
     exam = scene(sister, "near_miss", "What is an aunt?", "A relative.", "near", "exam")
     twin = scene(sister, "near_miss", "What's a cousin?", "A relative.", "near")
-    of_another = scene(other, "near_miss", "What is a cousin?", None, "near", "exam")
     apart = scene(other, "near_miss", "What is a ship?", "A boat.", "near")
     said = scene(sister, "apply", sister.question or "", sister.answer, "composed")
-    talk = situations.talks_of(sister, [brother, cut, whole, exam, twin, of_another, apart, said])
+    talk = situations.talks_of(sister, [brother, cut, whole, exam, twin, apart, said], {normalise("What is a cousin?")})
     assert talk == [("What is my brother's name?", "I can't know."), ("What is a sister?", "A female sibling")]
     for told in (said, replace(brother, answer=None)):
         for seed in range(9):
