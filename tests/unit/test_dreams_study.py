@@ -208,3 +208,23 @@ def test_what_is_lost_over_nights_is_read_off_a_line() -> None:
     assert diversity.lost(falling[:, ::-1]) == pytest.approx(-0.25), "what is gained"
     value, low, high = diversity._drawn(falling, diversity.lost)
     assert value == pytest.approx(0.2) and low <= value + 1e-9 and value <= high + 1e-9
+
+
+def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Any, int, bool]] = []
+
+    class Made:
+        def __init__(self, engine: Any, embedder: Any, settings: Any, writer: Any = None) -> None:
+            made.append((writer, settings.written, settings.wide))
+
+        def dream(self, lessons: Any, seed: int) -> list[Any]:
+            return []
+
+    monkeypatch.setattr(_dream_arms, "Dreamer", Made)
+    monkeypatch.setattr(_dream_arms._night, "_embedder", lambda path: None)
+    monkeypatch.setattr(_dream_arms._night, "_loaded", lambda folder, dtype: f"{folder} loaded")
+    given = {"smoke": False, "composed": 9, "near": 9, "ordinary": 9, "anchor_tokens": 9, "embedder": "", "dtype": ""}
+    for dreamer in (None, "large"):
+        args = SimpleNamespace(**given, dreamer=dreamer)
+        assert _dream_arms.dreamt(args, None, ITEMS[:1], 0, wide=True) == {"wide": []}
+    assert made == [(None, 0, True), ("large loaded", 8, True)]
