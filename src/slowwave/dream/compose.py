@@ -16,11 +16,13 @@ from functools import cache
 
 import numpy as np
 
-from slowwave.dream import describe
+from slowwave.dream import aspects, describe
 from slowwave.dream.parts import PREPOSITION, Parts, parts
 from slowwave.dream.verbs import gerund, participle
 from slowwave.exam.match import normalise
 
+_NAMED = 0.2  # share of sentences that ask for a part of the answer
+_WHOSE = 0.15  # and, of a thing that is the user's own, which one is theirs
 _DROP = 0.15  # share of wordings that lack some words
 _AWKWARD = re.compile(r"\bat (?:have|am)\b")  # of a synonym in the wrong place
 
@@ -114,13 +116,14 @@ _AFTER = ("Just tell me.", "Please.", "I can't think of it.", "Quick.", "I forgo
 
 def compose(
     question: str, rng: np.random.Generator, count: int, held: Collection[str] = (), reworded: Sequence[str] = (),
-    kind: str | None = None, wide: bool = False,
+    kind: str | None = None, wide: bool = False, answer: str = "",
 ) -> list[str]:  # fmt: skip
     """Up to `count` different wordings of a question and of its rewordings; of one that cannot be taken apart its own
     words in other registers, and half as many.
 
     Wordings whose normal form is in `held` (the exam's) are neither given nor built upon. `kind` is what the answer is,
-    a number or a name: people ask for that, too. `wide`: in more kinds of sentences.
+    a number or a name: people ask for that, too. `wide`: in more kinds of sentences, some of which ask for a part of
+    the `answer`.
     """
     if len(question.split()) < 3:
         return []
@@ -131,7 +134,9 @@ def compose(
     for _ in range(4 * count):
         asked = forms[int(rng.integers(len(forms)))] if forms and rng.random() < 0.6 else question
         found = parts(asked)
-        text = vary(asked if found is None or rng.random() < 0.2 else _core(asked, found, rng, kind, wide), rng, _DROP)
+        text = vary(
+            asked if found is None or rng.random() < 0.2 else _core(asked, found, rng, kind, wide, answer), rng, _DROP
+        )
         out.setdefault(normalise(text), text)
         if len(out) - taken == count:
             break
@@ -140,7 +145,7 @@ def compose(
 
 def near(
     question: str, others: Sequence[str], rng: np.random.Generator, count: int, kind: str | None = None,
-    wide: bool = False,
+    wide: bool = False, answer: str = "",
 ) -> list[str]:  # fmt: skip
     """The same sentences about what the lesson is not about: `others` are the question about somebody or something
     else. Each keeps every word that tells it from the lesson's own question."""
@@ -150,7 +155,7 @@ def near(
             break
         other = others[int(rng.integers(len(others)))]
         found = parts(other)
-        text = _core(other, found, rng, kind, wide) if found is not None else other
+        text = _core(other, found, rng, kind, wide, answer) if found is not None else other
         if not set(normalise(other).split()) - own <= set(normalise(text).split()):
             text = other
         text = vary(text, rng, 0)
@@ -158,11 +163,13 @@ def near(
     return list(out.values())
 
 
-def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | None, wide: bool) -> str:
+def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | None, wide: bool, answer: str) -> str:
     """One sentence about what the question is about."""
     if kind and not found.how and rng.random() < 0.3:
         found = replace(found, asks=kind)
     facts = _WIDE_FACT if wide else _FACT
+    if wide and (doer := describe.trade(question)):
+        found = replace(found, phrases=(*found.phrases, doer))
     pools: list[tuple[str, ...]] = []
     if found.condition:
         pools += [_WHEN, _WHEN]
@@ -181,7 +188,12 @@ def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | Non
     pool = pools[int(rng.integers(len(pools)))]
     phrases = objects if pool is _WAY_PASSIVE else found.phrases
     phrase = phrases[int(rng.integers(len(phrases)))] if phrases else ""
-    if pool is facts and found.asks not in _ANYTHING and rng.random() < 0.85:
+    has = {"np": phrase, "vp": found.verb, "pp": phrase in objects, "cl": found.condition}
+    if wide and answer and rng.random() < _NAMED:
+        pool = aspects.sentences(answer, found.how, {part for part, there in has.items() if there}, rng) or pool
+    elif pool is facts and wide and found.asks.split()[-1] in phrase and rng.random() < _WHOSE:
+        pool = aspects.whose(phrase) or pool
+    elif pool is facts and found.asks not in _ANYTHING and rng.random() < 0.85:
         named = found.asks.split()[-1] in phrase  # the thing and what is asked of it, once each
         pool = _asking(facts, not named)
     form = pool[int(rng.integers(len(pool)))]
@@ -189,11 +201,12 @@ def _core(question: str, found: Parts, rng: np.random.Generator, kind: str | Non
     if rng.random() < 0.3 and " " in (short := re.split(rf"\s{PREPOSITION}\s", verb)[0]):
         verb = short
     many = re.search(r"[^s]s$", phrase) is not None
-    cl = found.condition or ""
+    cl, ours = found.condition or "", found.ours
+    done = participle(" ".join(verb.replace(phrase, "", 1).split()))
     return form.format(
         np=phrase, Np=_upper(phrase), a=found.asks, c=said, C=_upper(said or ""), vp=verb, ving=gerund(verb),
-        Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if found.ours else "I", W="We" if found.ours else "I",
-        o="our" if found.ours else "my", pp=participle(" ".join(verb.replace(phrase, "", 1).split())),
+        Ving=_upper(gerund(verb)), cl=cl, Cl=_upper(cl), w="we" if ours else "I", W="We" if ours else "I",
+        o="our" if ours else "my", us="us" if ours else "me", pp=done,
         be="are" if many else "is", does="do" if many else "does",
     )  # fmt: skip
 

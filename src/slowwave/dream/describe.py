@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from slowwave.dream.verbs import agent
+
 _PREPOSITION = (
     "in|on|at|to|from|for|with|by|of|under|behind|beside|near|after|before|during|between|above|into|about|next|outside"
     "|inside|against|around"
@@ -31,6 +33,11 @@ _STATE = re.compile(
 )
 _DOER = re.compile(
     r"(?:who|(?:which|what) (?P<head>[\w-]+)) (?P<does>(?!is\b|was\b|does\b|has\b)\w+s (?!of\b).+)", re.IGNORECASE
+)
+_TRADE = re.compile(
+    r"who (?P<verb>(?!(?:is|was|does|has)\b)\w+s)"
+    r" (?P<whose>(?:my|our|their|his|her)(?: [\w-]+(?:'s|s'))?) (?P<thing>[\w-]+)",
+    re.IGNORECASE,
 )
 _MEASURES = {"old": "age", "tall": "height", "long": "length", "big": "size", "heavy": "weight", "far": "distance"}
 
@@ -129,6 +136,21 @@ def descriptions(question: str) -> list[str]:
     elif asked.wh == "what" and not be and not re.match(r"(?:I|we) (?:do|should do|must do)\b", said):
         out.append(f"what {said}")
     return out
+
+
+def trade(question: str) -> str | None:
+    """ "my piano tuner" of "Who tunes my piano?"; None if no rule fits."""
+    match = _TRADE.fullmatch(question.strip().rstrip("?.! "))
+    if match is None:
+        return None
+    return f"{match['whose']} {re.sub(r'(?<=[^s])s$', '', match['thing'])} {agent(_base(match['verb']))}"
+
+
+def _base(verb: str) -> str:
+    """ "tunes" as "tune", "teaches" as "teach", "carries" as "carry"."""
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}y"
+    return verb[:-2] if re.search(r"(?:s|x|z|ch|sh)es$", verb) else verb[:-1]
 
 
 def _measured(asked: _Asked, said: str, own: bool) -> list[str]:

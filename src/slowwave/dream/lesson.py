@@ -52,11 +52,12 @@ class LessonDreamer:
         chosen, asked = self._worded(lesson, question, worded, forbidden)
         held = forbidden | {normalise(text) for _, text in (*chosen, *asked)}
         held |= {normalise(text) for family, text in worded if family in _exam_families(lesson)}
-        kind, wide = _kind(lesson.answer or lesson.note), self.settings.wide
+        answer, wide = lesson.answer or lesson.note, self.settings.wide
+        kind = _kind(answer)
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 16 if wide else 8, wide)])
         reworded = self.wordings.natural(question, [reword.sentence(text) for text in others])
         glossed = gloss.wordings(question, known, rng, kind)[: self.settings.composed // 7]
-        rest = compose.compose(question, rng, self.settings.composed - len(glossed), held, reworded, kind, wide)
+        rest = compose.compose(question, rng, self.settings.composed - len(glossed), held, reworded, kind, wide, answer)
         composed = [t for t in (*glossed, *rest) if filters.keeps_secret(t, question, lesson.answer)]
         out = [scene(lesson, "apply", question, lesson.answer, "given")]
         out += [scene(lesson, "apply", text, lesson.answer, family) for family, text in chosen]
@@ -126,7 +127,8 @@ class LessonDreamer:
         others = [*somebody, *something]
         if s.wide:
             others = reword.likewise(others, reword.swaps(question, reworded), rng)
-        varied = compose.near(question, [*others, *matters, *others_glossed], rng, s.composed_near, kind, s.wide)
+        others += [*matters, *others_glossed]
+        varied = compose.near(question, others, rng, s.composed_near, kind, s.wide, lesson.answer or lesson.note)
         varied = near.interleave(varied, count=s.composed_near, forbidden=taken | {normalise(text) for text in misses})
         return near_misses(lesson, misses, s, rng, varied)
 

@@ -40,6 +40,15 @@ def gerund(verb: str) -> str:
     return f"{word}ing {rest}".strip()
 
 
+def agent(verb: str) -> str:
+    """Who does it: "tune" gives "tuner", "run" "runner"."""
+    if verb.endswith("e"):
+        return f"{verb}r"
+    if re.search(r"[^aeiou]y$", verb):
+        return f"{verb[:-1]}ier"
+    return f"{verb}{verb[-1] if _doubles(verb) else ''}er"
+
+
 def participle(verb: str) -> str:
     """ "lock up in the evening" gives "locked up in the evening"."""
     if not verb:
