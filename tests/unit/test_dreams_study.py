@@ -211,11 +211,11 @@ def test_what_is_lost_over_nights_is_read_off_a_line() -> None:
 
 
 def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[Any, int, bool]] = []
+    made: list[tuple[Any, int, bool, int]] = []
 
     class Made:
         def __init__(self, engine: Any, embedder: Any, settings: Any, writer: Any = None) -> None:
-            made.append((writer, settings.written, settings.wide))
+            made.append((writer, settings.written, settings.wide, settings.samples))
 
         def dream(self, lessons: Any, seed: int) -> list[Any]:
             return []
@@ -227,4 +227,4 @@ def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.
     for dreamer in (None, "large"):
         args = SimpleNamespace(**given, dreamer=dreamer)
         assert _dream_arms.dreamt(args, None, ITEMS[:1], 0, wide=True) == {"wide": []}
-    assert made == [(None, 0, True), ("large loaded", 8, True)]
+    assert made == [(None, 0, True, 12), ("large loaded", 8, True, 12)], "wide: more of the model's own"
