@@ -17,12 +17,13 @@ import _night
 import numpy as np
 from _quality import Item
 
-from slowwave.dream import filters, forms, situations
+from slowwave.dream import bank, filters, forms, situations
+from slowwave.dream.anew import Anew
 from slowwave.dream.answered import answered
 from slowwave.dream.collide import Collider
 from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.loop import Sampled, cloned, edge, reinforced, wanted
-from slowwave.dream.make import user
+from slowwave.dream.make import questions, user
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Wordings
@@ -52,6 +53,7 @@ class Arm:
     choose: Choose = by_chance
     learn: Learn = cloned
     steady: bool = True
+    anew: bool = False  # dreams once more between two rounds
 
 
 GRAPHS: dict[str, Callable[[Graph, int], Graph | None]] = {  # of the memories' graph and a seed; None: by chance
@@ -72,6 +74,7 @@ ARMS = {
     "rounds": replace(_JUDGED, rounds=ROUNDS),
     "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
     "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
+    "anew": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, anew=True),
     "wanted": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=wanted),
     "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
     "links shuffled": Arm(graph="shuffled"),
@@ -123,6 +126,14 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int, wide: bool 
     without = {one.lesson for one in every if one.kind == "apply"} - {one.lesson for one in exchange}
     exchange += [next(one for one in every if one.kind == "apply" and one.lesson == id) for id in without]
     return {"paraphrase": every, "forms": mine, "exchange": exchange}
+
+
+def anew(args: Any, engine: Any, dreamt: dict[str, list[Scene]], seed: int) -> Anew:
+    """What dreams once more between two rounds, and nothing that was dreamt or is kept for the exam."""
+    embedder = _night._embedder(args.embedder)
+    wordings = Wordings(engine, embedder, settings_of(args))
+    taken = questions(one for mine in dreamt.values() for one in mine)
+    return Anew(wordings, embedder.embed(bank.ordinary()), taken, DreamSettings().anew, seed)
 
 
 def settings_of(args: Any) -> DreamSettings:

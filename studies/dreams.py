@@ -80,9 +80,10 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     once = arm.rounds == 1
     chosen = arms_.cut(scenes, most, seed) if once else scenes
     taught = curriculum(engine, chosen, [], None, 0, learn)
+    anew = arms_.anew(args, engine, dreamt, seed) if arm.anew else None
     rounds = Rounds(
         engine, _night._embedder(args.embedder), chosen, taught, DreamSettings(rounds=arm.rounds), learn, seed, most,
-        choose=arm.choose, learn=arm.learn, steady=arm.steady,
+        anew=anew, choose=arm.choose, learn=arm.learn, steady=arm.steady,
     )  # fmt: skip
     began = time.monotonic()
     trained = train(

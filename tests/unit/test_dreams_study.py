@@ -210,6 +210,18 @@ def test_what_is_lost_over_nights_is_read_off_a_line() -> None:
     assert value == pytest.approx(0.2) and low <= value + 1e-9 and value <= high + 1e-9
 
 
+def test_between_rounds_nothing_is_dreamt_that_was_dreamt_or_is_kept_for_the_exam(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_dream_arms._night, "_embedder", lambda path: SimpleNamespace(embed=len))
+    lesson = ITEMS[0].lesson
+    assert lesson is not None and _dream_arms.ARMS["anew"].anew and not _dream_arms.ARMS["schedule"].anew
+    made = lambda text, *split: scene(lesson, "apply", text, "x", "w", *split)  # noqa: E731
+    dreamt = {"paraphrase": [made("Held?", "exam"), made("Dreamt?")], "forms": [made("Written?")]}
+    args = SimpleNamespace(smoke=False, embedder="", near=9, ordinary=9, anchor_tokens=9)
+    assert _dream_arms.anew(args, None, dreamt, 0).taken == {"held", "dreamt", "written"}
+
+
 def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[Any, int, bool, int]] = []
 

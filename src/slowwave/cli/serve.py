@@ -58,6 +58,8 @@ def serve(
         else:
             answerer = LocalAnswerer(session.engine, session.registry)
         waking = session.waking()
+        if waking and settings.upstream:
+            waking.keep_learned()
         recorder = Recorder(store, remember=waking.soon) if waking else Recorder(store)
         app = create_app(answerer, recorder, keys, (session.registry, store), session.persona, waking)
         if as_json:

@@ -7,13 +7,14 @@ night's rounds can begin with the broad ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slowwave.dream.filters import Embeds
+from slowwave.exam.match import normalise
 from slowwave.records import Authority, Lesson
 
 if TYPE_CHECKING:
@@ -53,9 +54,15 @@ class Collider:
         texts = [memory.question for memory in self.memories]
         self._vectors_M_D = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
 
-    def groups(self, lesson: Lesson, count: int, rng: np.random.Generator) -> list[list[Collision]]:
-        """`count` groups of two memories, other ones as long as there are other ones; empty groups without any."""
-        free = self._free(lesson)
+    def groups(
+        self, lesson: Lesson, count: int, rng: np.random.Generator, held: Collection[str] = ()
+    ) -> list[list[Collision]]:
+        """`count` groups of two memories, other ones as long as there are other ones; empty groups without any.
+
+        Args:
+            held: what the exam asks, normalised, which no memory may ask before it.
+        """
+        free = {at for at in self._free(lesson) if normalise(self.memories[at].question) not in held}
         found: list[Collision] = []
         while free and len(found) < 2 * count:
             found += self._partners(lesson, free, 8, rng)

@@ -131,15 +131,25 @@ class Dreamer:
 
 
 def once(scenes: Sequence[Scene]) -> list[Scene]:
-    """No input is dreamt twice in a night for one lesson: of scenes that say the same, letter by letter, the first.
+    """No input is dreamt twice in a night: of a lesson's scenes that say the same, letter by letter, the first.
 
-    One that is typed without capitals is another input.
+    What is taught as one lesson is taught as no later one, however it is typed; a lesson's own exchange goes before
+    another's wordings. For one lesson an input that is typed without capitals is another.
     """
+    taught = lambda one: one.taught and one.split == "train"  # noqa: E731
+    of: dict[tuple[str, ...], str | None] = {}
+    for one in sorted(filter(taught, scenes), key=lambda one: one.family != "given"):
+        of.setdefault(_words(one), one.lesson)
     found: dict[tuple[object, ...], Scene] = {}
     for one in scenes:
         said = tuple((message["role"], message["content"]) for message in one.messages)
-        found.setdefault((one.lesson, one.split, said), one)
+        if not taught(one) or of[_words(one)] == one.lesson:
+            found.setdefault((one.lesson, one.split, said), one)
     return list(found.values())
+
+
+def _words(scene: Scene) -> tuple[str, ...]:
+    return tuple(normalise(message["content"]) for message in scene.messages)
 
 
 def bounded(scenes: Sequence[Scene], most: int) -> list[Scene]:

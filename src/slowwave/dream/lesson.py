@@ -51,7 +51,7 @@ class LessonDreamer:
         question = next((text for family, text in worded if family == "given"), lesson.question or lesson.note)
         chosen, asked = self._worded(lesson, question, worded, forbidden)
         held = forbidden | {normalise(text) for _, text in (*chosen, *asked)}
-        held |= {normalise(text) for family, text in worded if family in _exam_families(lesson)}
+        held |= {normalise(text) for family, text in worded if family in exam_families(lesson)}
         answer, wide = lesson.answer or lesson.note, self.settings.wide
         kind = _kind(answer)
         others = dict.fromkeys([*reword.questions(question), *reword.words(question, rng, 16 if wide else 8, wide)])
@@ -67,7 +67,7 @@ class LessonDreamer:
 
     def _worded(self, lesson: Lesson, question: str, worded: Worded, forbidden: set[str]) -> tuple[Worded, Worded]:
         """What is trained on and what the exam asks, of the wordings that were looked up, framed or dreamt."""
-        s, of_exam = self.settings, _exam_families(lesson)
+        s, of_exam = self.settings, exam_families(lesson)
         candidates = [(f, text) for f, text in worded if normalise(text) not in forbidden and f != "given"]
         chosen = self._choose(
             [c for c in candidates if c[0] not in of_exam],
@@ -133,7 +133,8 @@ class LessonDreamer:
         return near_misses(lesson, misses, s, rng, varied)
 
 
-def _exam_families(lesson: Lesson) -> set[str]:
+def exam_families(lesson: Lesson) -> set[str]:
+    """The families of wordings that only the exam sees."""
     own = forms.EXAM_FORMS[int(lesson.id, 16) % len(forms.EXAM_FORMS)]
     return {*own, *forms.EXAM_FRAMES, "thesaurus:exam"}
 

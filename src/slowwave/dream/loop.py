@@ -69,13 +69,15 @@ def edge(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> li
 
 def cloned(sampled: Sequence[Sampled]) -> list[Scene]:
     """Filtered behavioural cloning: of the answers that the judge found good the shortest is learned, in the model's
-    own words; where there is none, the wanted one."""
+    own words; where there is none, the wanted one. To two questions at once the wanted one: a shorter one may answer
+    one of them."""
     out = []
     for one in sampled:
         good = [
             said for said, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and said
         ]
-        out.append(replace(one.scene, answer=min(good, key=len)) if good else one.scene)
+        own = good and one.scene.family != "chain"
+        out.append(replace(one.scene, answer=min(good, key=len)) if own else one.scene)
     return out
 
 
@@ -91,10 +93,10 @@ def reinforced(sampled: Sequence[Sampled]) -> list[Scene]:
     out = []
     for one in sampled:
         others = max(1, len(one.good) - 1)
-        for answer, well in zip(one.answers, one.good, strict=True):
+        for answer, well, whole in zip(one.answers, one.good, one.whole, strict=True):
             advantage = float(well) - (sum(one.good) - float(well)) / others
             if advantage and answer:
-                out.append(replace(one.scene, answer=answer, weight=one.scene.weight * advantage))
+                out.append(replace(one.scene, answer=answer, ended=whole, weight=one.scene.weight * advantage))
     return out
 
 

@@ -15,7 +15,7 @@ _BOUNDS = {
     "samples": (0, 100), "tokens": (8, 1024), "answer_tokens": (4, 1024),
     "near_tokens": (4, 1024), "temperature": (0.05, 2.0),
     "similarity": (0.0, 1.0), "rehearsal": (0, 500),
-    "sensible": (0.1, 1.0), "rounds": (1, 20), "answers": (2, 64), "confidence": (0.5, 0.999),
+    "sensible": (0.1, 1.0), "rounds": (1, 20), "anew": (0, 100), "answers": (2, 64), "confidence": (0.5, 0.999),
     "reflex": (0.01, 0.5),
     "collided": (0.0, 1.0), "chains": (0, 500), "written": (0, 500), "max_scenes": (0, 1_000_000),
     "max_tokens": (0, 100_000_000), "max_seconds": (0.0, 86_400.0), "diversity": (0.0, 1.0),
@@ -47,6 +47,7 @@ class DreamSettings:
     collided: float = 0.0  # share of the training scenes that are dreamt once more, collided with other memories
     sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
+    anew: int = 8  # wordings a lesson that the model as it is by then writes between two rounds
     answers: int = 4  # sampled to each scene that may be chosen
     confidence: float = 0.9  # with which a lesson has converged: its old reflex is rarer than `reflex` on what is new
     reflex: float = 0.1  # share of novel scenes

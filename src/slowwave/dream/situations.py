@@ -77,7 +77,7 @@ def _in_situations(
                 if one.lesson == lesson.id and one.kind == kind and one.split == "train" and one.family != "given"
             ]  # fmt: skip
             chosen = [of[i] for i in rng.permutation(len(of))[: round(share * len(of))]]
-            for one, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng), strict=True):
+            for one, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng, held), strict=True):
                 talk = [talks[i] for i in rng.permutation(len(talks))[:3]]
                 out.append(
                     situated(one if one.taught else replace(one, answer=None), lesson, collisions, rng, talk=talk)

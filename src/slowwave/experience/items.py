@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from slowwave.experience.follow_up import is_correction
+from slowwave.experience.follow_up import exchange, is_correction
 from slowwave.experience.rows import moment
 from slowwave.experience.salience import gist
 from slowwave.memory.grow import Item
@@ -19,14 +19,18 @@ _UNKNOWN = np.zeros(0, np.float32)  # a vector that is still to come
 
 
 def of_experience(lived: Experience) -> Item:
-    """One exchange. It follows what the same source said before; if it opens with a correction, it corrects that."""
+    """One exchange. It follows what the same source said before; if its question is a correction, it corrects that.
+
+    The last question: a conversation is recorded with all that was said before.
+    """
     said = [message["content"] for message in lived.messages if message["role"] == "user"]
     node = Node(
         f"experience:{lived.id}", lived.persona, "experience", line(said[0] if said else gist(lived)),
         moment(lived.time), lived.authority,
     )  # fmt: skip
+    asked = [message["content"] for message in exchange(lived)[0] if message["role"] == "user"]
     whole = "\n".join([*said, lived.outcome.correction or ""])
-    return Item(node, _UNKNOWN, whole, lived.source, corrects_last=bool(said) and is_correction(said[0]))
+    return Item(node, _UNKNOWN, whole, lived.source, corrects_last=bool(asked) and is_correction(asked[-1]))
 
 
 def of_lesson(lesson: Lesson, learned_from: Sequence[Experience]) -> Item:
@@ -74,6 +78,6 @@ def _made(kind: NodeKind, text: str, lessons: Sequence[Lesson]) -> Item:
     sources = tuple(f"lesson:{one.id}" for one in lessons)
     node = Node(
         f"{kind}:{new_id(kind, text, sources)}", lessons[0].persona, kind, line(text),
-        float(max(one.night or 0 for one in lessons)), least(*(one.authority for one in lessons)),
+        0.0, least(*(one.authority for one in lessons)),  # the store knows no night's time: it gets its lessons'
     )  # fmt: skip
     return Item(node, _UNKNOWN, text, derived_from=sources)

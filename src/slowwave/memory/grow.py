@@ -8,7 +8,7 @@ ones and nothing else. Knows no store and no model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,10 @@ ALIKE = ("experience", "lesson", "reflection")  # what is compared with what
 
 @dataclass(frozen=True)
 class Item:
-    """A new memory: its node and vector_D, and what of it makes links."""
+    """A new memory: its node and vector_D, and what of it makes links.
+
+    A node whose time is 0 has none of its own: it becomes as old as the newest of what it is derived from.
+    """
 
     node: Node
     vector_D: np.ndarray
@@ -55,7 +58,7 @@ class Grower:
         self._ids: list[str] = []
         self._vectors = np.zeros((0, 0), np.float32)  # room for more than there are; the first len(ids) count
         self._last: dict[str, tuple[str, float]] = {}  # by source
-        self._known: set[str] = set()
+        self._known: dict[str, float] = {}  # a node's time, by its id
         self._asked: dict[str, list[tuple[str, str]]] = {}  # a question's words -> lessons and their answers
 
     def recall(self, items: Sequence[Item]) -> None:
@@ -69,8 +72,10 @@ class Grower:
         return [item for item in items if item.node.id not in self._known]
 
     def take(self, items: Sequence[Item]) -> Grown:
-        """The nodes and links of new memories. What is known already is passed over."""
-        items = sorted(self.new(items), key=lambda one: one.node.time)
+        """The nodes and links of new memories. What is known already is passed over, but for people and things: their
+        nodes come with each that mentions them, as the last that did may have been erased since."""
+        items = sorted((self._timed(item) for item in self.new(items)), key=lambda one: one.node.time)
+        named: set[str] = set()
         out = Grown([], [])
         places = [self._place(item) for item in items]
         compared = [item.vector_D for item, place in zip(items, places, strict=True) if place is not None]
@@ -95,8 +100,8 @@ class Grower:
                     link(target, "contradicts")
             for name in entities(item.speaks):
                 entity = Node(entity_id(self.persona, name), self.persona, "entity", name, item.node.time)
-                if entity.id not in self._known:
-                    self._known.add(entity.id)
+                if entity.id not in named:
+                    named.add(entity.id)
                     out.nodes.append((entity, None))
                 link(entity.id, "mentions")
             self._keep(item)
@@ -107,8 +112,12 @@ class Grower:
         near = near[np.argsort(-cosine_N[near], kind="stable")][:NEAREST]
         return [(self._ids[place], min(1.0, float(cosine_N[place]))) for place in near]
 
+    def _timed(self, item: Item) -> Item:
+        time = item.node.time or max((self._known.get(id, 0.0) for id in item.derived_from), default=0.0)
+        return replace(item, node=replace(item.node, time=time))
+
     def _keep(self, item: Item) -> None:
-        self._known.add(item.node.id)
+        self._known[item.node.id] = item.node.time
         if item.source:
             self._last[item.source] = (item.node.id, item.node.time)
         if item.question and item.answer:

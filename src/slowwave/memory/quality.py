@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from slowwave.memory.graph import KINDS, Graph
 
 DOUBLE = 0.98  # cosine from which on two memories of one kind say the same
+BATCH = 1 << 14  # links whose vectors are compared at once: 50 MB of MiniLM's
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,17 @@ def quality(graph: Graph) -> Quality:
 
 
 def _doubled(graph: Graph) -> int:
-    """Memories that a link of likeness joins to one of their kind that says the same: all but one of each group."""
+    """Memories that a link of likeness joins to one of their kind that says the same: all but one of each group.
+
+    By the vectors: what a link weighs changes from night to night.
+    """
     kinds = np.array([node.kind for node in graph.nodes])
     source_L, target_L = graph.links.source_L, graph.links.target_L
-    same_L = (graph.links.kind_L == KINDS.index("similar")) & (graph.links.weight_L >= DOUBLE)
-    same_L &= kinds[source_L] == kinds[target_L]
+    alike_M = np.flatnonzero((graph.links.kind_L == KINDS.index("similar")) & (kinds[source_L] == kinds[target_L]))
+    vectors_N_D, batches = graph.vectors_N_D, [alike_M[at : at + BATCH] for at in range(0, len(alike_M), BATCH)]
+    cosine_M = [np.einsum("md,md->m", vectors_N_D[source_L[at]], vectors_N_D[target_L[at]]) for at in batches]
+    same_S = alike_M[np.concatenate(cosine_M) >= DOUBLE] if cosine_M else alike_M
     size = len(graph.nodes)
-    joined = csr_array((np.ones(int(same_L.sum())), (source_L[same_L], target_L[same_L])), shape=(size, size))
+    joined = csr_array((np.ones(len(same_S)), (source_L[same_S], target_L[same_S])), shape=(size, size))
     parts, _ = connected_components(joined, directed=False)
     return size - int(parts)

@@ -14,7 +14,7 @@ def besides(night: NightFolder) -> dict[str, str]:
         "Dreams": _dreams(night.read(files.DREAMS)) if night.has(files.DREAMS) else "",
         "Rounds": _rounds(night) if night.has(files.EXAM) else "",
         "Prompt": _left(night.read(files.PROMPT)) if night.has(files.PROMPT) else "",
-        "Judge": _judge(night.read(files.JUDGE)) if night.has(files.JUDGE) else "",
+        "Judge": _judge(night) if night.has(files.JUDGE) else "",
     }
     return {about: text for about, text in told.items() if text}
 
@@ -51,8 +51,13 @@ def _left(prompt: dict[str, Any]) -> str:
     )
 
 
-def _judge(agreement: dict[str, Any]) -> str:
-    told = "so it chose between answers" if agreement["trusted"] else "no better than chance, so it decided nothing"
+def _judge(night: NightFolder) -> str:
+    """It is asked of lessons that came without an answer, and only where it can be trusted."""
+    agreement, lessons = night.read(files.JUDGE), night.read(files.LESSONS)["lessons"]
+    told = "no better than chance, so it decided nothing"
+    if agreement["trusted"]:
+        bare = sum(row["answer"] is None and row["kind"] != "cue" for row in lessons)
+        told = f"so it may choose the answers of lessons that came without one ({bare} of {len(lessons)} tonight)"
     return (
         f"The judge agrees with {agreement['share']:.0%} of {agreement['labels']} labels that it did not see (always "
         f"the commoner one: {agreement['chance']:.0%}), {told}."

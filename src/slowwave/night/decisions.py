@@ -28,6 +28,7 @@ class Curriculum:
     anchors: list[Decision]
     watch: list[Decision]
     relearned: list[Decision] = field(default_factory=list)  # of `lessons`, what earlier nights taught
+    near: list[Decision] = field(default_factory=list)  # of `anchors`, the near misses
 
 
 def curriculum(
@@ -61,7 +62,7 @@ def curriculum(
     relearned = [decision(engine, scene, weight=scene.weight) for scene in forgotten]
     lessons += relearned
     anchors = near + everyday * _times(len(everyday), len(near)) + kept
-    return Curriculum(lessons, anchors, watch, relearned)
+    return Curriculum(lessons, anchors, watch, relearned, near)
 
 
 def _times(everyday: int, others: int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from slowwave.dream.collide import Memory
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
+from slowwave.experience.follow_up import is_correction
 from slowwave.experience.store import Store
 from slowwave.night.gather import permitted
+from slowwave.records import Experience
 
 MOST = 500  # of the newest exchanges
 LONGEST = 400  # characters of a message that comes before another
@@ -30,11 +32,17 @@ def memories(store: Store, persona: str, permission: Permission) -> list[Memory]
     for lived in store.experiences(persona)[-MOST:]:
         said = lived.messages
         if (
-            lived.id in corrected or lived.outcome.correction or (lived.outcome.rating or 0) < 0 or len(said) < 2
-            or not permission.allows(lived) or [m["role"] for m in said[:2]] != ["user", "assistant"]
+            lived.id in corrected or _called_wrong(lived) or not permission.allows(lived)
+            or [m["role"] for m in said[:2]] != ["user", "assistant"]
         ):  # fmt: skip
             continue
         question, answer = said[0]["content"], said[1]["content"]
         if max(len(question), len(answer)) <= LONGEST and normalise(question) not in asked:
             out.append(Memory(f"experience:{lived.id}", question, answer, (lived.id,), lived.authority))
     return [one for one in out if max(len(one.question), len(one.answer)) <= LONGEST]
+
+
+def _called_wrong(lived: Experience) -> bool:
+    """Whether the user said so of any answer in it: of a whole conversation the first exchange is the memory."""
+    later = [message["content"] for message in lived.messages[1:] if message["role"] == "user"]
+    return bool(lived.outcome.correction) or (lived.outcome.rating or 0) < 0 or any(map(is_correction, later))

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
     from slowwave.dream.agreement import Agreement
+    from slowwave.dream.anew import Anew
     from slowwave.dream.collide import Memory
     from slowwave.dream.judge import Judge
     from slowwave.learn.freezing import Disk
@@ -71,7 +73,7 @@ class TrainReport:
     decisions: int
     anchors: int
     bytes: int
-    converged: list[str] | None = None  # lessons that had converged before the last round; None without rounds
+    converged: list[str] | None = None  # lessons that had converged by the last round; None without rounds
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,10 @@ class Rooms(Protocol):
 
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], seed: int, deadline: float, on_step: OnStep,
+        folders: dict[float, Path], asked: AbstractSet[str], seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
         """Train on `scenes`, the lessons of `more` so many times as often, hold `earlier` still, and write the version
-        at each fraction to its folder."""
+        at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`."""
 
     def examine(
         self,
@@ -241,7 +243,7 @@ class ModelRooms:
 
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], seed: int, deadline: float, on_step: OnStep,
+        folders: dict[float, Path], asked: AbstractSet[str], seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
@@ -254,7 +256,8 @@ class ModelRooms:
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
         rounds = None
         if dream.rounds > 1:
-            rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed, more=more)
+            anew = self._anew(scenes, asked, seed)
+            rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew)
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,
@@ -270,6 +273,19 @@ class ModelRooms:
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
             int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
         )  # fmt: skip
+
+    def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int) -> Anew | None:
+        """What dreams once more between two rounds; a larger dreamer writes no other than it has written."""
+        from slowwave.dream import bank
+        from slowwave.dream.anew import Anew
+        from slowwave.dream.make import questions
+        from slowwave.dream.wordings import Wordings
+
+        dream = self.settings.dream
+        if not dream.anew or dream.dreamer:
+            return None
+        wordings = Wordings(cast("Any", self.engine), self.embedder, dream, self._writer())
+        return Anew(wordings, self.embedder.embed(bank.ordinary()), questions(scenes) | asked, dream.anew, seed)
 
     def _disk(self) -> Disk | None:
         """Where contexts are kept from night to night. What is said in them lies there in another form: a setting of 0

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from slowwave.dream.anew import Anew
 from slowwave.dream.filters import Embeds
 from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import has_rule, passes
+from slowwave.learn.decision import Decision
 from slowwave.learn.settings import LearnSettings
 from slowwave.learn.train import Round
 from slowwave.night.decisions import Curriculum, decision
@@ -38,6 +40,7 @@ class Rounds:
         most: scenes a lesson in the whole night; what is dreamt beyond them is there to choose from. None: two thirds
             of what the lesson with most has.
         more: lessons, by id, that get so many times the scenes of the others.
+        anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
 
@@ -50,34 +53,26 @@ class Rounds:
     seed: int
     most: int | None = None
     more: Mapping[str, float] = field(default_factory=dict)
+    anew: Anew | None = None
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
     converged: set[str] = field(default_factory=set)
-    shares: list[float] = field(default_factory=list)  # of good answers, before each round but the first
+    shares: list[float] = field(default_factory=list)  # of good answers, after each round
 
     def plan(self) -> Iterator[Round]:
         """What each round trains, decided when the one before is over."""
         rng = np.random.default_rng([self.seed, 7])
         pool = self._pool(rng)
         left = dict(pool)
-        near = [a for a in self.taught.anchors if not a.from_start]
-        near = [near[i] for i in rng.permutation(len(near))]
+        held = self._anchors(rng)
         usual = max((len(mine) / self.more.get(lesson, 1) for lesson, mine in pool.items()), default=1)
         each = -(-(self.most or max(1, round(2 / 3 * usual))) // self.dream.rounds)
         wanted = {lesson: round(each * self.more.get(lesson, 1)) for lesson in pool}
-        dealt, used = 0, set[str]()
+        sampled, used = list[Sampled](), set[str]()
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
-            if number:
-                unseen = [one for lesson, mine in left.items() for one in (mine or pool[lesson])[: 2 * wanted[lesson]]]
-                sampled = self._sampled(unseen, loud.temperature)
-                self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
-                new = [one for one in sampled if one.scene.id not in used]
-                self.converged |= converged(new, novel(self.dream.confidence, self.dream.reflex))
-                if self.converged >= left.keys():
-                    return
             for lesson, mine in left.items():
                 if not number:
                     picked += _cycled([Sampled(one, (), (), ()) for one in mine], wanted[lesson])
@@ -88,16 +83,49 @@ class Rounds:
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]
             lessons = [decision(self.engine, one, weight=one.weight) for one in learned]
-            if not lessons:
+            if lessons:  # of answers that are all alike nothing is reinforced
+                lessons += self.taught.relearned
+                steps = max(
+                    -(-self.settings.min_steps // self.dream.rounds),
+                    round(self.settings.epochs * len(lessons) / self.settings.lesson_batch),
+                )
+                yield Round(lessons, steps, held[number], loud.anneal, steps * (self.dream.rounds - number - 1))
+            if self.anew and number + 1 < self.dream.rounds:
+                own = [mine[0] for lesson, mine in pool.items() if lesson not in self.converged]
+                for one in self.anew.dream([one for one in own if one.family == "given"], number + 1):
+                    left[one.lesson or ""].insert(0, one)  # before what is older: more is dreamt than a night trains
+            after = noise(min(number + 1, self.dream.rounds - 1), self.dream.rounds, steady=self.steady)
+            sampled = self._answers(left, pool, wanted, used, after.temperature)
+            if self.converged >= left.keys():
                 return
-            lessons += self.taught.relearned
-            share = near[dealt : dealt + max(1, round(loud.near * len(near)))]
-            dealt += len(share)
-            steps = max(
-                -(-self.settings.min_steps // self.dream.rounds),
-                round(self.settings.epochs * len(lessons) / self.settings.lesson_batch),
-            )
-            yield Round(lessons, steps, share, loud.anneal, steps * (self.dream.rounds - number - 1))
+
+    def _answers(
+        self, left: Mapping[str, list[Scene]], pool: Mapping[str, list[Scene]], wanted: Mapping[str, int],
+        used: set[str], temperature: float,
+    ) -> list[Sampled]:  # fmt: skip
+        """What the model as it is by now answers to scenes that it was not trained on, twice as many as a lesson needs,
+        and enough to say whether it has converged; of a lesson that has none left, to old ones."""
+        least = novel(self.dream.confidence, self.dream.reflex)
+        asked = [
+            one
+            for lesson, mine in left.items()
+            if lesson not in self.converged
+            for one in (mine or pool[lesson])[: max(2 * wanted[lesson], least)]
+        ]
+        sampled = self._sampled(asked, temperature) if asked else []
+        self.shares.append(float(np.mean([one.share for one in sampled])) if sampled else 1.0)
+        self.converged |= converged([one for one in sampled if one.scene.id not in used], least)
+        return sampled
+
+    def _anchors(self, rng: np.random.Generator) -> list[list[Decision]]:
+        """What each round holds still: near misses more from round to round, everyday answers alike in all."""
+        of = range(self.dream.rounds)
+        near = [self.taught.near[i] for i in rng.permutation(len(self.taught.near))]
+        kept = set(near)
+        everyday = [a for a in self.taught.anchors if not (a.from_start or a in kept)]
+        everyday = [everyday[i] for i in rng.permutation(len(everyday))]
+        later = _dealt(near, [noise(number, len(of), steady=self.steady).near for number in of])
+        return [a + b for a, b in zip(later, _dealt(everyday, [1 / len(of)] * len(of)), strict=True)]
 
     def _pool(self, rng: np.random.Generator) -> dict[str, list[Scene]]:
         """Training scenes in which lessons apply, by lesson, in an order drawn by chance, its own exchange first; with
@@ -125,8 +153,9 @@ class Rounds:
         ]  # fmt: skip
 
     def _good(self, scene: Scene, text: str) -> bool:
-        """Whether an answer is what the lesson wants: by its rule, else by what it means."""
-        if has_rule(scene.check):
+        """Whether an answer is what the lesson wants: by its rule, else by what it means; the rule of a chain is its
+        first lesson's alone."""
+        if has_rule(scene.check) and scene.family != "chain":
             return passes(text, scene.check)
         said_D, wanted_D = self.embedder.embed([text, scene.answer or ""])
         return float(said_D @ wanted_D) >= SAME
@@ -135,3 +164,9 @@ class Rounds:
 def _cycled(some: Sequence[Sampled], count: int) -> list[Sampled]:
     """`count` of them, in turn where there are fewer: lessons with few scenes would be learned less."""
     return [some[i % len(some)] for i in range(count)] if some else []
+
+
+def _dealt(some: Sequence[Decision], shares: Sequence[float]) -> list[list[Decision]]:
+    """All of them, in parts of these shares."""
+    ends = np.round(np.cumsum(shares) * len(some)).astype(int)
+    return [list(some[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -11,6 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -198,8 +199,11 @@ class Sleep:
     def _remembered(self, lessons: Sequence[Lesson]) -> list[Scene]:
         """The scenes of earlier nights' lessons, but for those with a memory in them that was erased since or may no
         longer teach: a lesson stands by its own experiences, not by what it was collided with."""
-        scenes = past.scenes_of(self.home, lessons)
         own = {id for lesson in lessons for id in lesson.experiences}
+        return self._standing(past.scenes_of(self.home, lessons), own)
+
+    def _standing(self, scenes: Sequence[Scene], own: AbstractSet[str] = frozenset()) -> list[Scene]:
+        """The scenes whose whole lineage, but for `own`, is still in the store and may teach."""
         met = sorted({id for scene in scenes for id in scene.lineage} - own)
         allowed = {one.id for one in self.store.some_experiences(met) if self._permission().allows(one)} | own
         return [scene for scene in scenes if set(scene.lineage) <= allowed]
@@ -215,6 +219,9 @@ class Sleep:
         trained = night.clear(files.TRAINED)
         scenes, earlier = self._scenes(night)
         asked = _asked([*scenes, *earlier])
+        known = {id for lesson in self.store.lessons(self.persona) for id in lesson.experiences}
+        # a crash may lie between, and an erasure
+        scenes, earlier = self._standing(scenes), self._standing(earlier, known)
         with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
 
             def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -229,7 +236,7 @@ class Sleep:
                 more=past.more(self.home, self.store, self._lessons(night)),
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
-                seed=night.number, deadline=self.deadline, on_step=on_step,
+                asked=asked, seed=night.number, deadline=self.deadline, on_step=on_step,
             )  # fmt: skip
         night.write(f"{files.TRAINED}/report.json", asdict(report))
         return [files.METRICS, *night.files_of(files.TRAINED)]

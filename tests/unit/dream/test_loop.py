@@ -47,6 +47,8 @@ def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str,
     assert [scene.answer for scene in cloned([one, never])] == ["She is Ilse.", "Ilse."]
     assert [scene.messages for scene in cloned([one, never])] == [one.scene.messages, never.scene.messages]
     assert wanted([one, never]) == [one.scene, never.scene]
+    both = replace(one, scene=replace(one.scene, kind="chain", family="chain", answer="She is Ilse. You drink tea."))
+    assert cloned([both])[0].answer == "She is Ilse. You drink tea.", "the shortest may answer half of it"
 
 
 def test_far_walks_come_first_where_collided_scenes_stand(lessons: dict[str, Lesson]) -> None:
@@ -62,6 +64,8 @@ def test_reinforce_learns_the_better_and_unlearns_the_worse(lessons: dict[str, L
     assert [one.answer for one in found] == ["mixed 0", "mixed 1", "mixed 2"]
     assert [one.weight for one in found] == pytest.approx([0.5, -0.25, -0.25])  # salience 0.5; leave-one-out baselines
     assert sum(one.weight for one in found) == pytest.approx(0)
+    cut = reinforced([replace(mixed, whole=(True, False, True))])
+    assert [one.ended for one in cut] == [True, False, True], "an end that was cut off is not learned"
 
 
 def test_how_many_novel_scenes_a_confidence_needs() -> None:

@@ -77,6 +77,13 @@ def test_no_memory_of_the_lesson_itself_is_a_partner(lessons: dict[str, Lesson],
     assert found == {"tea", "bins", "far"}
 
 
+def test_what_the_exam_asks_is_never_met(lessons: dict[str, Lesson], embedder: Any) -> None:
+    sister, collider = lessons["sister"], Collider(MEMORIES, embedder)
+    held = {normalise(memory.question) for memory in MEMORIES if memory.node == "experience:tea"}
+    found = [one for group in collider.groups(sister, 20, np.random.default_rng(0), held) for one in group]
+    assert held and names(found) == {"bins", "far"}
+
+
 def test_a_lesson_without_links_meets_others_by_chance(lessons: dict[str, Lesson], embedder: Any) -> None:
     found = met(Collider(MEMORIES, embedder, linked(lessons["sister"])), lessons["sister"], 0, 3)
     assert len(found) == 6 and all(one.path == () for one in found)
@@ -221,6 +228,20 @@ def test_half_of_both_kinds_is_collided_once_more_and_the_exam_is_not(
     asked = {s.id for s in alone if s.split == "exam"}
     assert asked and asked == {s.id for s in scenes if s.split == "exam"}
     assert all(s.answer for s in scenes)
+
+
+def test_no_scene_holds_what_the_exam_asks(dreamer: Callable[..., Any], lessons: dict[str, Lesson]) -> None:
+    """A memory may ask in the very words of a lesson's exam."""
+    asked = [s for s in dreamer().dream(list(lessons.values()), seed=3) if s.split == "exam" and s.kind == "apply"]
+    made = dreamer(collided=1.0)
+    memories = [
+        Memory(f"experience:{i}", s.messages[-1]["content"], "What it was.", (f"x{i}",)) for i, s in enumerate(asked)
+    ]
+    made.collider = Collider([*memories, MEMORIES[0]], made.embedder)
+    held = {normalise(s.messages[-1]["content"]) for s in asked}
+    scenes = made.dream(list(lessons.values()), seed=3)
+    contexts = [normalise(m["content"]) for s in scenes if s.split == "train" for m in s.messages[:-1]]
+    assert normalise(MEMORIES[0].question) in contexts and not held & set(contexts)
 
 
 def test_what_was_talked_about_before_is_what_the_base_says_to_near_misses(

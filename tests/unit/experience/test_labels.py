@@ -45,8 +45,42 @@ def test_what_the_user_says_of_an_answer_is_a_label(lived: Experience, expected:
     assert found(lived) == expected
 
 
-@pytest.mark.parametrize(("status", "expected"), [("approved", [True]), ("refused", [False]), ("proposed", [])])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("approved", [True]), ("refused", [False]), ("proposed", []), ("learned", []), ("unlearned", []),
+        ("undone", []),
+    ],
+)  # fmt: skip
 def test_the_review_list_labels_too(status: str, expected: list[bool]) -> None:
     told = found(LIVED, dataclasses.replace(LESSON, status=status))  # type: ignore[arg-type]
     assert told == [("Rex.", good, "review") for good in expected]
     assert found(LIVED, dataclasses.replace(LESSON, status=status, question=None)) == []  # type: ignore[arg-type]
+
+
+def test_an_approved_correction_and_its_twins_are_one_thing() -> None:
+    """Twins in two folds would let the judge be examined on what it was fitted on."""
+    wrong = dataclasses.replace(LIVED, outcome=Outcome(correction="Rex."))
+    told = [wrong, dataclasses.replace(wrong, id="e2"), dataclasses.replace(followed("No, it is Bo."), id="e3")]
+    for status in ("approved", "learned"):
+        lesson = dataclasses.replace(LESSON, status=status, experiences=("e1", "e2"))  # type: ignore[arg-type]
+        found = labels(told, [lesson], Permission())
+        twins = {one.about for one in found if (one.chat, one.answer) == ((ASKED,), "Rex.")}
+        assert len(twins) == 1, status
+        assert {one.about for one in found} == twins | {"e3"}, status
+
+
+def test_labels_stand_in_the_order_of_time() -> None:
+    at = lambda id, time: dataclasses.replace(LIVED, id=id, time=time, outcome=Outcome(rating=1))  # noqa: E731
+    lived = [
+        at("late", "2026-03-09T09:00:00Z"),
+        at("early", "2026-03-01T09:00:00+02:00"),
+        at("e", "2026-03-01T08:00:00Z"),
+    ]
+    review = lambda id, *of: dataclasses.replace(LESSON, id=id, status="approved", experiences=of)  # noqa: E731
+    lessons = [review("from", "early", "e"), review("taught"), review("new", "late"), review("unknown", "erased")]
+    whys = [(one.about, one.why) for one in labels(lived, lessons, Permission())]
+    assert whys == [
+        ("from", "rating"), ("from", "rating"), ("from", "review"), ("taught", "review"), ("new", "rating"),
+        ("new", "review"), ("unknown", "review"),
+    ]  # fmt: skip

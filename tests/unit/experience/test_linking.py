@@ -13,9 +13,11 @@ import pytest
 from slowwave.errors import NotFound
 from slowwave.experience.graph import DECAY, GAIN, LEAST
 from slowwave.experience.linking import Linker
+from slowwave.experience.rows import moment
 from slowwave.experience.store import Store
 from slowwave.memory.graph import Graph
 from slowwave.memory.graphml import write_graphml
+from slowwave.memory.quality import quality
 from slowwave.records import Check, Experience, Lesson, Outcome
 
 
@@ -104,6 +106,21 @@ def test_one_linker_goes_on_with_what_comes(filled: Store) -> None:
     assert {("experience:e5", "follows", "experience:e4"), ("experience:e5", "similar", "experience:e4")} <= found
 
 
+def test_an_exchange_that_opens_with_a_correction_corrects_what_came_before(store: Store) -> None:
+    """Its opening is its own question: a conversation is recorded with all that was said before."""
+    asked, answered = lived("e1", "Which tram do I take?").messages
+    wrong, sorry = lived("e2", "No, that's wrong.").messages
+    store.add(lived("e1", "", messages=(asked, answered, wrong)))
+    store.add(lived("e2", "", "09:01:00", messages=(asked, answered, wrong, sorry)))
+    store.add(lived("e3", "", "09:02:00", messages=(asked, answered, wrong, sorry, asked, answered)))
+    store.add(lived("e4", "No, I said bus.", "09:03:00"))
+    Linker(store, Words(), "default").link()
+    assert {link for link in links(store) if link[1] in ("follows", "corrects")} == {
+        ("experience:e2", "corrects", "experience:e1"), ("experience:e3", "follows", "experience:e2"),
+        ("experience:e4", "corrects", "experience:e3"),
+    }  # fmt: skip
+
+
 def test_what_changed_is_linked_anew(filled: Store) -> None:
     filled.amend("e3", outcome=Outcome(), messages=[{"role": "user", "content": "Which tram do I take to my boat?"}])
     filled.edit_lesson("tram", note="The tram to my office is tram 7.", answer="Tram 7.")
@@ -132,6 +149,7 @@ def test_what_a_night_taught_is_a_reflection_and_a_way_to_do_something_a_skill(f
     made = {node.kind: node for node in graph.nodes}
     assert made["reflection"].text == "Night 3 taught: The tram to my office is tram 5. Broken chairs go to Ben."
     assert made["reflection"].authority == "tool", "the least of its lineage"
+    assert made["reflection"].time == made["skill"].time == moment("2026-03-01T09:00:00Z"), "as old as what it is of"
     assert texts(graph, "skill") == ["Broken chairs go to Ben."]
     assert (made["skill"].id, "derived_from", "lesson:how") in links(filled)
     filled.set_status("how", "undone")
@@ -159,6 +177,17 @@ def test_erasing_removes_what_comes_from_it_alone(filled: Store) -> None:
     assert filled.lessons() == [] and [node.id for node in filled.graph.load("default").nodes] == ["experience:e3"]
     with pytest.raises(NotFound):
         filled.erase("e1")
+
+
+def test_what_only_an_erased_experience_mentioned_is_linked_again_by_a_linker_that_runs_on(filled: Store) -> None:
+    linker = Linker(filled, Words(), "default")
+    linker.link()
+    filled.erase("e2")  # another process
+    assert texts(filled.graph.load("default"), "entity") == ["office"]
+    filled.add(lived("e4", "Who leads Globex?", "15:00:00"))
+    linker.link()
+    globex = next(node.id for node in filled.graph.load("default").nodes if node.text == "Globex")
+    assert ("experience:e4", "mentions", globex) in links(filled)
 
 
 def test_personas_share_nothing(filled: Store) -> None:
@@ -202,6 +231,16 @@ def test_links_that_were_walked_grow_stronger_and_the_others_fade(filled: Store)
     for night in range(2, 300):
         filled.graph.walked("default", [], night=night)
     assert all(LEAST <= weight < 1.05 * LEAST for weight in weights(filled).values()), "seldom walked, still there"
+
+
+def test_links_that_fade_hide_no_duplicates(filled: Store) -> None:
+    filled.add(lived("e4", "How long do I boil an egg?", "15:00:00"))
+    Linker(filled, Words(), "default").link()
+    before = quality(filled.graph.load("default")).duplicates
+    assert before == pytest.approx(1 / 5)
+    for night in range(1, 4):
+        filled.graph.walked("default", [], night=night)
+    assert quality(filled.graph.load("default")).duplicates == before
 
 
 def test_walks_of_one_persona_leave_the_links_of_another(filled: Store) -> None:

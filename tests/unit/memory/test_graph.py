@@ -78,14 +78,15 @@ def test_quality_counts_what_hangs_together_and_what_does_not() -> None:
         Node("entity:b", "default", "entity", "b", 0.0),
     )
     links = Links.of([
-        (0, 1, "follows", 1.0), (1, 2, "similar", 0.99), (3, 0, "similar", 0.99), (5, 1, "similar", 0.99),
-        (5, 6, "mentions", 1.0), (3, 5, "contradicts", 1.0),
+        (0, 1, "follows", 1.0), (1, 2, "similar", 0.5), (3, 0, "similar", 0.3), (5, 1, "similar", 0.99),
+        (0, 2, "similar", 1.0), (5, 6, "mentions", 1.0), (3, 5, "contradicts", 1.0),
     ])  # fmt: skip
-    found = quality(Graph(nodes, np.zeros((7, 0), np.float32), links))
-    assert (found.memories, found.links, found.contradictions) == (6, 6, 1)
+    vectors_N_D = np.array([[0, 1], [1, 0], [1, 0], [0.1, 0.995], [0, 0], [1, 0], [0, 0]], np.float32)
+    found = quality(Graph(nodes, vectors_N_D, links))
+    assert (found.memories, found.links, found.contradictions) == (6, 7, 1)
     assert found.coverage == pytest.approx(5 / 6) and found.orphans == pytest.approx(1 / 6)
-    assert found.duplicates == pytest.approx(2 / 6), "the likeness of a lesson and an experience doubles nothing"
-    assert found.degree_mean == pytest.approx(11 / 6) and found.degree_median == 2
+    assert found.duplicates == pytest.approx(2 / 6), "by the vectors, whatever a link weighs, and within a kind"
+    assert found.degree_mean == pytest.approx(13 / 6) and found.degree_median == 2.5
 
 
 def test_quality_of_nothing() -> None:

@@ -33,7 +33,8 @@ def test_one_after_the_other_is_as_all_at_once() -> None:
     items = [item(str(i), i, vector, source="user", speaks=f"my thing {i % 7}") for i, vector in enumerate(vectors)]
     at_once, one_by_one = Grower("default").take(items[::-1]), Grower("default")
     singly = [one_by_one.take([one]) for one in items]
-    assert [node for node, _ in at_once.nodes] == [node for grown in singly for node, _ in grown.nodes]
+    nodes = {node.id: node for grown in singly[::-1] for node, _ in grown.nodes}  # of each the first: it is stored
+    assert {node.id: node for node, _ in at_once.nodes} == nodes and len(at_once.nodes) == len(nodes)
     every = [one for grown in singly for one in grown.links]
     assert [(one.source, one.target, one.kind) for one in at_once.links] == [
         (o.source, o.target, o.kind) for o in every
@@ -77,8 +78,18 @@ def test_people_and_things_are_one_node_each_whatever_the_capitals() -> None:
     names = [node.text for node, _ in first.nodes if node.kind == "entity"]
     assert names == ["Sister", "sister's dog"]
     assert len([one for one in first.links if one.kind == "mentions"]) == 3
-    assert [node.id for node, _ in grower.take([item("c", 2, speaks="our sister")]).nodes] == ["experience:c"]
+    again = [node.id for node, _ in grower.take([item("c", 2, speaks="our sister")]).nodes]
+    assert again == ["experience:c", first.nodes[1][0].id], "the store, where it may be gone, keeps one of each"
     assert Grower("ann").take([item("a", speaks="my sister")]).nodes[1][0].id != first.nodes[1][0].id
+
+
+def test_what_is_made_of_others_is_as_old_as_the_newest_of_them() -> None:
+    grower = Grower("default")
+    grower.recall([item("a", 100)])
+    grower.take([item("b", 200, NORTH)])
+    made = item("c", 0, BETWEEN, "reflection", derived_from=("experience:a", "experience:b", "experience:gone"))
+    assert grower.take([made]).nodes[0][0].time == 200
+    assert grower.take([item("d", 0, BETWEEN, "skill", derived_from=("reflection:c",))]).nodes[0][0].time == 200
 
 
 def test_what_is_known_is_passed_over_and_what_was_recalled_is_linked_to() -> None:

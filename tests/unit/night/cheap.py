@@ -94,7 +94,7 @@ class CheapRooms:
             out += [scene(lesson, "near_miss", f"not {lesson.question} {i}", "exam") for i in range(2)]
         return out
 
-    def train(self, scenes, earlier, *, more, start, folders, seed, deadline, on_step) -> TrainReport:  # type: ignore[no-untyped-def]
+    def train(self, scenes, earlier, *, more, start, folders, asked, seed, deadline, on_step) -> TrainReport:  # type: ignore[no-untyped-def]
         self.trained_with, self.trainings, self.more = list(scenes), self.trainings + 1, more
         if self.fails is not None:
             raise self.fails

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from slowwave.config import load_settings
+from slowwave.dream.collide import Memory
 from slowwave.dream.diversity import Diversity
+from slowwave.dream.dreamer import Dreamer
+from slowwave.memory.graph import Graph, Links
 from slowwave.models.endpoint import Endpoint
 from slowwave.night.rooms import DREAMER_KEY, ModelRooms
-from slowwave.records import Label, Lesson, Message
-from tests.unit.dream.conftest import SISTER, Echo, Hashes
+from slowwave.records import Label, Lesson, Message, Node
+from tests.unit.dream.conftest import DEPLOY, SISTER, Echo, Hashes
 
 RICH, POOR = Diversity(1.0, 1.0), Diversity(0.01, 0.01)
 SMALL = ("dream.ordinary=4", "dream.prose=0", "dream.watch=0", "dream.composed=10")
@@ -117,3 +121,44 @@ def test_the_dreamer_of_the_settings_writes(dreamt: Any, monkeypatch: pytest.Mon
 def test_a_dreamer_that_is_down_does_not_end_the_night(dreamt: Any) -> None:
     _, found = dreamt("dream.dreamer=http://127.0.0.1:9/v1#big")
     assert "cannot be used" in found.spent.stopped and found.scenes
+
+
+def test_seconds_are_a_budget_too(dreamt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("slowwave.dream.writer.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    engine, found = dreamt("dream.max_seconds=2", "dream.written=3")
+    assert found.spent.stopped == "its 2 seconds were spent" and found.spent.seconds == 2 and found.scenes
+    assert len(engine.completions) == 2
+    engine, found = dreamt("dream.written=3")
+    assert not found.spent.stopped and len(engine.completions) > 2
+
+
+def test_what_the_night_knows_reaches_the_dreamer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memories, graph, judge, lessons tried in vain, contradicted lessons, and the deadline."""
+    made: list[Any] = []
+
+    class Recorded(Dreamer):
+        def dream(self, lessons: Any, **options: Any) -> Any:
+            made.append((self, options))
+            return super().dream(lessons, **options)
+
+    monkeypatch.setattr("slowwave.night.rooms.Dreamer", Recorded)
+    settings = load_settings(tmp_path / "home", (*SMALL, "dream.collided=0.5"))
+    rooms: Any = ModelRooms(settings, tmp_path, engine=Model(), embedder=Hashes())  # type: ignore[arg-type]
+    ids = (f"lesson:{SISTER.id}", "experience:tea")
+    nodes = tuple(Node(id, "default", "experience", id, 0.0) for id in ids)
+    graph = Graph(nodes, np.zeros((2, 0), np.float32), Links.of([(0, 1, "similar", 1.0)]))
+    memory = Memory(ids[1], "How long do I steep tea?", "Two minutes.", ("tea",), "user")
+    more, older, options = {SISTER.id: 2.0}, {SISTER.id: DEPLOY}, {"seed": 1, "progress": lambda *_: None}
+    dream = lambda *known, **told: rooms.dream([SISTER], [], *known, before=[], **options, **told)  # noqa: E731
+    rooms.judge([])
+    found = dream([memory], graph, more=more, older=older, deadline=9e9)
+    dreamer, told = made[-1]
+    assert dreamer.judge is rooms._judge is not None
+    assert (told["more"], told["older"], told["deadline"]) == (more, older, 9e9)
+    met = [one for one in found.scenes if "tea" in one.lineage]
+    assert met and any(one.walk == ids for one in met)
+    alone = dream([], None, more={}, older={}, deadline=9e9)
+    assert made[-1][0].collider is None and not any(one.walk for one in alone.scenes)
+    count = lambda dreamt: sum(one.family == "composed" for one in dreamt.scenes)  # noqa: E731
+    assert count(found) > count(alone), "twice the scenes of what was tried in vain"

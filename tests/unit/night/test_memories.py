@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from slowwave.experience.authority import Permission
 from slowwave.experience.store import Store
@@ -37,6 +40,18 @@ def test_only_what_may_teach_and_was_not_wrong_is_dreamt_of(tmp_path: Path) -> N
     assert found == {"lesson:1": "Ilse."}, "the exchange of a refused lesson taught something wrong"
     store.erase("was")
     assert memories(store, "default", Permission()) == []
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+def test_an_answer_that_was_called_wrong_is_no_memory(tmp_path: Path, turns: int) -> None:
+    store = Store(tmp_path)
+    said = lived("was", "What is my sister's name?", "Elena.")
+    later = (*lived("", "No, that's wrong.", "Sorry.").messages, *lived("", "And my aunt's?", "Ida.").messages)
+    store.add(replace(said, messages=(*said.messages, *later[:turns])))
+    store.add(lived("by", "What is my brother's name?", "Elias.", correction="Emil."))
+    thanked = lived("tea", "How long do I steep tea?", "Two minutes.")
+    store.add(replace(thanked, messages=(*thanked.messages, {"role": "user", "content": "Thanks!"})))
+    assert [one.node for one in memories(store, "default", Permission())] == ["experience:tea"]
 
 
 def test_an_exchange_that_taught_nothing_is_a_memory(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def trained(monkeypatch, tmp_path):
 
     def run(*wished):
         rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
-        rooms.train([], [], more={}, start=None, folders={1.0: tmp_path}, seed=0, deadline=0.0, on_step=print)
+        often = {"more": {}, "start": None, "folders": {1.0: tmp_path}, "asked": set()}
+        rooms.train([], [], **often, seed=0, deadline=0.0, on_step=print)
         return told[-1]
 
     return run
@@ -48,6 +49,36 @@ def test_contexts_are_kept_by_base_and_precision_and_deleted_when_no_longer_wish
     assert other.base != disk.base and other.folder != disk.folder
     disk.folder.mkdir(parents=True)
     assert trained("learn.context=frozen") is None and not disk.folder.exists()
+
+
+def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, tmp_path):
+    planned, given = [], []
+    weights = SimpleNamespace(at=lambda fraction: None, save=lambda folder: {"bytes": 0}, release=lambda: None)
+
+    class Planned:
+        converged = {"b", "a"}  # noqa: RUF012
+
+        def __init__(self, engine, embedder, scenes, taught, dream, *_, more, **__):
+            planned.append((scenes, dream.rounds, more))
+
+        def plan(self):
+            return "the rounds"
+
+    taught = SimpleNamespace(lessons=[], anchors=[], watch=[])
+    monkeypatch.setattr("slowwave.night.rounds.Rounds", Planned)
+    monkeypatch.setattr("slowwave.learn.train.train", lambda *_, **told: given.append(told) or Trained(weights))
+    monkeypatch.setattr("slowwave.night.decisions.curriculum", lambda *told: given.append(told[-1]) or taught)
+
+    def report(rounds):
+        settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0"))
+        rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder="embedder")
+        told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set()}
+        return rooms.train(["scene"], [], **told, seed=0, deadline=9.0, on_step=print)
+
+    assert report(1).converged is None and planned == [] and given[-1]["rounds"] is None
+    assert report(3).converged == ["a", "b"] and planned == [(["scene"], 3, {"a": 2.0})]
+    more, told = given[-2:]
+    assert more == {"a": 2.0} and (told["rounds"], told["deadline"]) == ("the rounds", 9.0)
 
 
 def test_a_night_that_trains_nothing_loads_no_model_library():

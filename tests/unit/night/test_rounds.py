@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from slowwave.dream.loop import reinforced
-from slowwave.dream.make import scene
+from slowwave.dream.make import scene, user
 from slowwave.dream.settings import DreamSettings
 from slowwave.learn.decision import Decision
 from slowwave.learn.settings import LearnSettings
@@ -26,6 +26,7 @@ ILSE, TEA = (
 SCENES = [scene(lesson, "apply", f"{lesson.note} scene {i}", lesson.answer, "composed")
           for lesson in (ILSE, TEA) for i in range(12)]  # fmt: skip
 NEAR = [Decision((number,), (1,), lesson=False) for number in range(12)]
+EVERYDAY = [Decision((number,), (2,), lesson=False) for number in range(6)]
 LEARN = LearnSettings(lesson_batch=4, epochs=1, min_steps=1)
 
 
@@ -52,11 +53,11 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "decision", of)
 
 
-def planned(engine: Engine, **more: Any) -> tuple[Rounds, list[Any]]:
+def planned(engine: Engine, scenes: list[Scene] = SCENES, **more: Any) -> tuple[Rounds, list[Any]]:
     relearned: list[Any] = [("again", "as it was", 1.0)]
     dream = DreamSettings(rounds=3, answers=4, confidence=0.8, reflex=0.4)
-    taught = Curriculum([], NEAR, [], relearned)
-    made = Rounds(engine, None, SCENES, taught, dream, LEARN, 0, **{"most": 6, **more})  # type: ignore[arg-type]
+    taught = Curriculum([], [*NEAR, *EVERYDAY], [], relearned, NEAR)
+    made = Rounds(engine, None, scenes, taught, dream, LEARN, 0, **{"most": 6, **more})  # type: ignore[arg-type]
     return made, list(made.plan())
 
 
@@ -72,12 +73,13 @@ def test_every_round_brings_new_scenes_of_each_lesson_and_its_share_of_near_miss
     assert len(set(said)) == len(said) == 12
     assert all(("again", "as it was", 1.0) in one.lessons for one in course), "what is being forgotten"
     dealt = [anchor for one in course for anchor in one.anchors]
-    assert sorted(anchor.context for anchor in dealt) == sorted(anchor.context for anchor in NEAR)
-    assert [len(one.anchors) for one in course] == [2, 4, 6], "the nuances last"
+    assert len(dealt) == 18 and set(dealt) == {*NEAR, *EVERYDAY}
+    assert [len({*NEAR} & {*one.anchors}) for one in course] == [2, 4, 6], "the nuances last"
+    assert [len({*EVERYDAY} & {*one.anchors}) for one in course] == [2, 2, 2], "everyday answers all the time"
     assert all(one.anneal for one in course)
-    assert engine.temperatures == sorted(engine.temperatures, reverse=True) and len(engine.temperatures) == 2
+    assert engine.temperatures == sorted(engine.temperatures, reverse=True) and len(engine.temperatures) == 3
     assert not set(engine.asked) & {text for text, *_ in course[0].lessons}, "what was trained is not novel"
-    assert len(made.shares) == 2 and made.converged == set()
+    assert len(made.shares) == 3 and made.converged == set()
 
 
 def test_a_converged_lesson_gets_no_more_and_the_last_ends_the_night() -> None:
@@ -95,8 +97,8 @@ def test_what_was_trained_on_says_nothing_about_convergence() -> None:
 
 
 def test_few_scenes_cannot_say_that_a_lesson_has_converged() -> None:
-    made, course = planned(Engine(Ilse=1.0, Tea=1.0), most=3)
-    assert made.converged == set() and len(course) == 3, "two scenes where four are needed"
+    made, course = planned(Engine(Ilse=1.0, Tea=1.0), [*SCENES[:4], *SCENES[12:16]], most=3)
+    assert made.converged == set() and len(course) == 3, "three novel scenes where four are needed"
 
 
 def test_the_sampled_answers_are_learned_by_reinforcement() -> None:
@@ -104,6 +106,67 @@ def test_the_sampled_answers_are_learned_by_reinforcement() -> None:
     later = [one for one in course[1].lessons if one[0] != "again"]
     assert {answer for _, answer, _ in later} == {"Ilse", "Tea", "No."}
     assert all((weight < 0) == (answer == "No.") for _, answer, weight in later)
+
+
+def test_where_nothing_can_be_reinforced_the_night_goes_on() -> None:
+    """All answers of round two are as bad as each other; what they are by round three decides anew."""
+    engine = Engine(Ilse=0.0, Tea=0.0)
+    made, course = planned(engine, learn=reinforced)
+    assert len(course) == 1 and len(made.shares) == 3, "asked after every round, though two of them learned nothing"
+
+
+def test_what_was_learned_in_the_last_round_is_seen() -> None:
+    engine = Engine(Ilse=0.5, Tea=0.5)
+    dream = DreamSettings(rounds=2, answers=2, confidence=0.8, reflex=0.4)
+    made = Rounds(engine, None, SCENES, Curriculum([], NEAR, []), dream, LEARN, 0, most=4)  # type: ignore[arg-type]
+    for number, _ in enumerate(made.plan()):
+        if number == 1:
+            engine.chance["Ilse"] = 1.0
+    assert made.converged == {ILSE.id}
+
+
+def test_as_many_scenes_are_asked_as_convergence_needs() -> None:
+    """Of two a round four are not enough; there are more to ask."""
+    dream = DreamSettings(rounds=2, answers=2, confidence=0.9, reflex=0.25)  # nine
+    made = Rounds(
+        Engine(Ilse=1.0, Tea=1.0), None, SCENES, Curriculum([], NEAR, []), dream, LEARN, 0, most=4,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert len(list(made.plan())) == 1 and made.converged == {ILSE.id, TEA.id}
+
+
+def test_an_answer_to_half_of_a_chain_is_not_good() -> None:
+    class Embedder:
+        def embed(self, texts: Any) -> Any:
+            return np.stack([np.eye(3)[len(text.split())] for text in texts])
+
+    both = replace(SCENES[0], kind="chain", family="chain", answer="Ilse Tea")
+    made = Rounds(None, Embedder(), SCENES, Curriculum([], [], []), DreamSettings(), LEARN, 0)
+    assert made._good(SCENES[0], "Ilse") and not made._good(both, "Ilse") and made._good(both, "Ilse Tea")
+
+
+class Anew:
+    """Dreams one scene more of each lesson, and remembers of which it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, list[str]]] = []
+
+    def dream(self, own: Any, number: int) -> list[Scene]:
+        self.asked.append((number, [one.answer for one in own]))
+        return [
+            replace(one, id=f"{one.answer} {number}", family="anew", messages=(user(f"{one.answer} anew {number}"),))
+            for one in own
+        ]
+
+
+def test_between_rounds_what_has_not_converged_is_dreamt_once_more() -> None:
+    """First of all: it is asked before what was dreamt at dusk, and trained on where it is chosen."""
+    given = [replace(one, family="given") if i in (0, 12) else one for i, one in enumerate(SCENES)]
+    engine, anew = Engine(Ilse=1.0, Tea=0.5), Anew()
+    first = lambda some, count, rng: list(some)[:count]  # noqa: E731
+    _, course = planned(engine, given, anew=anew, choose=first)
+    assert anew.asked == [(1, ["Ilse", "Tea"]), (2, ["Tea"])], "once between two rounds, and not for what is known"
+    said = [{text for text, *_ in one.lessons if "anew" in text} for one in course]
+    assert said == [set(), {"Tea anew 1"}, {"Tea anew 2"}]
 
 
 def test_a_lesson_with_few_scenes_is_learned_as_often() -> None:
@@ -121,7 +184,8 @@ def test_a_lesson_that_was_tried_in_vain_gets_more_in_every_round() -> None:
 
 def test_alike_rounds_are_alike() -> None:
     _, course = planned(Engine(Ilse=0.5, Tea=0.5), steady=True)
-    assert [one.anneal for one in course] == [False] * 3 and [len(one.anchors) for one in course] == [4, 4, 4]
+    assert [one.anneal for one in course] == [False] * 3 and [len(one.anchors) for one in course] == [6, 6, 6]
+    assert [len({*NEAR} & {*one.anchors}) for one in course] == [4, 4, 4]
 
 
 @pytest.mark.parametrize("steady", [True, False])

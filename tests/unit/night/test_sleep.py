@@ -9,6 +9,7 @@ from rich.console import Console
 
 from slowwave.dream.diversity import Diversity
 from slowwave.errors import LeaseHeld, TrainingError
+from slowwave.exam.match import normalise
 from slowwave.models.registry import Registry
 from slowwave.night import folder, history, past
 from slowwave.night.folder import find
@@ -132,7 +133,7 @@ def test_what_was_learned_earlier_is_not_trained_on_tonights_exam_questions(tmp_
             return [*scenes, *(replace(scene, id="again", **of) for scene in trained[:1])]
 
         def train(self, scenes, earlier, **options):
-            self.held = list(earlier)
+            self.held, self.asked = list(earlier), options["asked"]
             return super().train(scenes, earlier, **options)
 
     rooms = Overlapping()
@@ -141,6 +142,9 @@ def test_what_was_learned_earlier_is_not_trained_on_tonights_exam_questions(tmp_
         slept(tmp_path, store, rooms)
     asked = {row["messages"][-1]["content"] for row in find(tmp_path, 2).read("scenes.jsonl") if row["split"] == "exam"}
     assert len(rooms.held) == 2 and not asked & {scene.messages[-1]["content"] for scene in rooms.held}
+    before = [row for row in find(tmp_path, 1).read("scenes.jsonl") if row["split"] == "exam"]
+    every = asked | {row["messages"][-1]["content"] for row in before}
+    assert rooms.asked == {normalise(text) for text in every}, "which no round may dream"
 
 
 def test_examinations_report_each_part_and_never_go_back(tmp_path, store):

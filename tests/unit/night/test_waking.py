@@ -135,6 +135,37 @@ def test_what_is_in_the_weights_leaves_and_an_undone_night_brings_it_back(store:
         assert len(asked(store, "Which tram do I take to the office?")) == known, status
 
 
+def test_for_a_model_that_never_sleeps_what_nights_have_learned_stays_in_mind(store: Store) -> None:
+    store.add(TRAM)
+    store.save_lesson(lesson(store))
+    store.set_status(store.lessons()[0].id, "learned", night=1)
+    waking = Waking(store, Words(), NightSettings(), 100)
+    waking.refresh("default")
+    ask = lambda: waking.recalled("default", [{"role": "user", "content": "Which tram do I take to the office?"}])  # noqa: E731
+    assert ask() == []
+    waking.keep_learned()
+    assert ask() == ["Your tram to the office is tram 5."]
+    store.add(corrected("e2", "Which tram do I take to the office?", "Your tram to the office is tram 9.", day=2))
+    waking.refresh("default")
+    assert ask() == ["Your tram to the office is tram 9."]
+
+
+def test_what_another_process_erased_is_not_in_mind(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.add(TRAM)
+    store.add(corrected("e2", "Which tram do I take to the gym?", "Your tram to the gym is tram 9.", day=2))
+    waking = Waking(store, Words(), NightSettings(), 100)
+    waking.refresh("default")
+    ask = lambda: waking.recalled("default", [{"role": "user", "content": "Which tram do I take?"}])  # noqa: E731
+    assert len(ask()) == 2
+    store.erase("e1")
+    assert ask() == ["Your tram to the gym is tram 9."]
+    waking.settle()
+    assert len(waking._known["default"].notes) == 1, "noticed, so it is forgotten"
+    store.close()
+    (Path(store._database.name)).write_text("no database")
+    assert ask() == [] and "is damaged" in caplog.text, "a turn goes on without what may be gone"
+
+
 def test_of_two_answers_to_one_question_the_newest_is_in_mind(store: Store) -> None:
     store.add(TRAM)
     store.save_lesson(lesson(store))

@@ -6,7 +6,7 @@ import pytest
 
 from slowwave.config import NightSettings
 from slowwave.night.waking import Waking
-from tests.unit.night.test_waking import Words
+from tests.unit.night.test_waking import TRAM, Words
 from tests.unit.serve.conftest import eventually
 
 ASKED = {"role": "user", "content": "Which tram do I take to the office?"}
@@ -76,3 +76,25 @@ def test_once_a_night_has_learned_it_the_prompt_is_as_it_came(taught, store):
         return taught.engine.asked[-1]["chat"] == [ASKED]
 
     eventually(forgotten)
+
+
+@pytest.mark.parametrize(("upstream", "recalled"), [("", []), ("http://127.0.0.1:9/v1", [NOTE])])
+def test_an_upstream_that_never_sleeps_goes_on_being_told(store, tmp_path, monkeypatch, upstream, recalled):
+    from slowwave.cli import _common
+    from slowwave.cli.serve import serve as command
+    from slowwave.night.waking import waiting
+    from slowwave.serve import app, run
+
+    store.add(TRAM)
+    (lesson,) = waiting(store, "default", NightSettings())
+    store.save_lesson(lesson)
+    store.set_status(lesson.id, "learned", night=1)
+    made = []
+    monkeypatch.setattr(_common.Session, "embedder", Words())
+    monkeypatch.setattr(_common.Session, "engine", None)
+    monkeypatch.setattr(app, "create_app", lambda *parts: made.extend(parts))
+    monkeypatch.setattr(run, "run", lambda app, taken: None)
+    command(None, 0, None, None, upstream or None, None, None, tmp_path)
+    recorder, waking = made[1], made[-1]
+    recorder.close()
+    assert waking.recalled("default", [ASKED]) == recalled

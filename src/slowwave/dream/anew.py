@@ -1,0 +1,59 @@
+"""Wordings that the model writes between two rounds of a night, as it is by then: dream, train, and dream again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import replace
+
+import numpy as np
+
+from slowwave.dream import filters, forms
+from slowwave.dream.lesson import exam_families
+from slowwave.dream.make import questions, user
+from slowwave.dream.wordings import Wordings
+from slowwave.exam.match import normalise
+from slowwave.records import Lesson, Scene, new_id
+
+
+class Anew:
+    """Dreams of lessons once more, from their own exchanges, in the seven prompt forms."""
+
+    def __init__(self, wordings: Wordings, bank_ND: np.ndarray, taken: Set[str], each: int, seed: int) -> None:
+        """Args:
+        bank_ND: vectors of the ordinary messages, which no wording may be nearer to than to its question.
+        taken: what is asked already, by the night's scenes and by the exam, normalised.
+        each: wordings a lesson each time.
+        """
+        self.wordings, self.bank_ND, self.each, self.seed = wordings, bank_ND, each, seed
+        self.taken = set(taken)
+
+    def dream(self, own: Sequence[Scene], number: int) -> list[Scene]:
+        """Up to `each` new scenes of every lesson whose own exchange is given; the more times, the higher `number`."""
+        settings, embedder = self.wordings.settings, self.wordings.embedder
+        lessons = [(one, _lesson(one)) for one in own if one.answer]
+        told = lambda *_: None  # noqa: E731
+        worded = self.wordings.candidates([lesson for _, lesson in lessons], self.seed + number, float("inf"), told)
+        out: list[Scene] = []
+        for one, lesson in lessons:
+            of_exam = exam_families(lesson)
+            new = [
+                (f"{form} {i}", text)
+                for i, (form, text) in enumerate(worded[lesson.id])
+                if form in forms.FORMS and form not in of_exam and normalise(text) not in self.taken
+            ]
+            chosen = filters.choose(
+                new, lesson.question or "", embedder, least=settings.similarity, count=self.each, others_ND=self.bank_ND
+            )
+            made = [
+                replace(one, id=new_id("anew", one.id, text), messages=(user(text),), family="anew")
+                for _, text, _ in chosen
+            ]
+            self.taken |= questions(made)
+            out += made
+        return out
+
+
+def _lesson(own: Scene) -> Lesson:
+    """What a wording needs to know of a lesson."""
+    answer = own.answer or ""
+    return Lesson(own.lesson or "", "", answer, own.messages[-1]["content"], answer, own.check)

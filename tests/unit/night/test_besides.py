@@ -1,0 +1,58 @@
+"""What the morning report says besides verdict and lessons: what happened to the dreams, what the judge may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slowwave.night import folder
+from slowwave.night.besides import besides
+from slowwave.night.folder import NightFolder
+
+STOPPED, AGAIN = "no more was written", "dreamt once more"
+DIVERSE = {"distinct": 0.5, "spread": 0.25}
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> NightFolder:
+    return folder.create(tmp_path, {"persona": "default"})
+
+
+def dreams(night: NightFolder, *, stopped: str = "", diversity: Any = None, again: bool = False) -> str:
+    spent = {"tokens": 7, "seconds": 1.5, "stopped": stopped}
+    night.write("dreams.json", {"scenes": 8, "spent": spent, "diversity": diversity, "again": again})
+    return besides(night)["Dreams"]
+
+
+def test_a_night_of_which_nothing_is_known_says_nothing(night: NightFolder) -> None:
+    assert besides(night) == {}
+
+
+def test_why_no_more_was_written_is_said_where_the_dreamer_stopped(night: NightFolder) -> None:
+    assert STOPPED not in dreams(night, diversity=DIVERSE, again=True)
+    said = dreams(night, stopped="its 5 tokens were spent.", diversity=DIVERSE)
+    assert f"; {STOPPED}: its 5 tokens were spent; 50%" in said and AGAIN not in said
+
+
+def test_that_it_was_dreamt_once_more_is_said_where_it_was(night: NightFolder) -> None:
+    assert AGAIN not in dreams(night, diversity=DIVERSE)
+    assert dreams(night, diversity=DIVERSE, again=True).endswith(f", {AGAIN} as the first were too much alike.")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "told"),
+    [
+        (True, "so it may choose the answers of lessons that came without one (1 of 3 tonight)."),
+        (False, "no better than chance, so it decided nothing."),
+    ],
+)
+def test_the_judge_is_said_to_do_what_it_may(night: NightFolder, trusted: bool, told: str) -> None:
+    """It is asked where a lesson came without an answer, and nowhere else. A habit needs none."""
+    lessons = [
+        {"kind": "answer", "answer": "Ilse."}, {"kind": "note", "answer": None}, {"kind": "cue", "answer": None}
+    ]  # fmt: skip
+    night.write("lessons.json", {"lessons": lessons})
+    night.write("judge.json", {"share": 0.9, "labels": 12, "chance": 0.6, "trusted": trusted})
+    assert besides(night)["Judge"].endswith(told)
