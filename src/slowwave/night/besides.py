@@ -26,6 +26,7 @@ def _dreams(dreams: dict[str, Any]) -> str:
         parts.append(f"no more was written: {spent['stopped'].rstrip('.')}")
     if diverse:
         again = ", dreamt once more as the first were too much alike" if dreams["again"] else ""
+        again += ", and these still are" if dreams.get("poor") else ""
         parts.append(f"{diverse['distinct']:.0%} of word pairs are new, spread {diverse['spread']:.2f}{again}")
     return "; ".join(parts) + "."
 

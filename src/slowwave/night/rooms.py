@@ -84,6 +84,7 @@ class Dreamt:
     spent: Spent = field(default_factory=Spent)
     diversity: Diversity | None = None
     again: bool = False  # they had collapsed, and were dreamt once more
+    poor: bool = False  # and are still too much alike
 
 
 class Rooms(Protocol):
@@ -222,7 +223,9 @@ class ModelRooms:
         hotter = settings.within(temperature=settings.temperature * HOTTER, samples=settings.samples + 1)
         second = once(hotter, seed + 1)
         worth = lambda one: one.diversity.distinct + one.diversity.spread if one.diversity else 0.0  # noqa: E731
-        return replace(max(first, second, key=worth), again=True)
+        best = max(first, second, key=worth)
+        poor = best.diversity is None or not best.diversity.holds(before, settings.diversity)
+        return replace(best, again=True, poor=poor)
 
     def _writer(self) -> Budgeted:
         """Who writes tonight's dreams, within the night's budgets."""

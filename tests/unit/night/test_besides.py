@@ -20,9 +20,11 @@ def night(tmp_path: Path) -> NightFolder:
     return folder.create(tmp_path, {"persona": "default"})
 
 
-def dreams(night: NightFolder, *, stopped: str = "", diversity: Any = None, again: bool = False) -> str:
+def dreams(
+    night: NightFolder, *, stopped: str = "", diversity: Any = None, again: bool = False, poor: bool = False
+) -> str:
     spent = {"tokens": 7, "seconds": 1.5, "stopped": stopped}
-    night.write("dreams.json", {"scenes": 8, "spent": spent, "diversity": diversity, "again": again})
+    night.write("dreams.json", {"scenes": 8, "spent": spent, "diversity": diversity, "again": again, "poor": poor})
     return besides(night)["Dreams"]
 
 
@@ -39,6 +41,7 @@ def test_why_no_more_was_written_is_said_where_the_dreamer_stopped(night: NightF
 def test_that_it_was_dreamt_once_more_is_said_where_it_was(night: NightFolder) -> None:
     assert AGAIN not in dreams(night, diversity=DIVERSE)
     assert dreams(night, diversity=DIVERSE, again=True).endswith(f", {AGAIN} as the first were too much alike.")
+    assert dreams(night, diversity=DIVERSE, again=True, poor=True).endswith(" too much alike, and these still are.")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,10 @@ def test_collapsed_dreams_are_dreamt_once_more_and_hotter(dreamt: Any) -> None:
     assert second["temperature"] == pytest.approx(1.3 * first["temperature"]) and second["seed"] != first["seed"]
     worth = lambda one: one.diversity.distinct + one.diversity.spread  # noqa: E731
     assert worth(found) >= worth(usual)
+    assert found.poor, "no dreams are as rich as those before were"
+    between = Diversity(usual.diversity.distinct, (usual.diversity.spread + found.diversity.spread) / 2)
+    _, found = dreamt("dream.diversity=1", before=[between])
+    assert found.again and not found.poor
     for before, settings in (([POOR], ()), ([RICH], ("dream.diversity=0",))):
         engine, found = dreamt(*settings, before=before)
         assert not found.again and len(engine.completions) == 1
