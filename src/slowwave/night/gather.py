@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from slowwave.config import Settings
+from slowwave.config import NightSettings, Settings
 from slowwave.errors import NotFound
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
@@ -72,7 +72,7 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
     allowed = [lesson for lesson in lessons if permitted(store, lesson, permission)]
     tried_enough = lambda lesson: attempts.get(lesson.id, 0) >= night.attempts  # noqa: E731
     chosen = [
-        lesson for lesson in allowed
+        lesson for lesson in newest(allowed, night)
         if lesson.status in due and (lesson.status == "approved" or not tried_enough(lesson)) and not too_long(lesson)
     ]  # fmt: skip
     chosen.sort(key=lambda lesson: (lesson.status != "approved", -lesson.salience))  # stable: older first among equals
@@ -86,6 +86,15 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
         permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
         waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
     )
+
+
+def newest(lessons: Sequence[Lesson], night: NightSettings) -> list[Lesson]:
+    """The lessons, oldest first, and of several answers to one question the newest that stands: that is not refused,
+    and does not wait for an approval."""
+    waits = ("refused", "proposed") if night.require_approval else ("refused",)
+    standing = [lesson for lesson in lessons if lesson.status not in waits]
+    last = {_asks(lesson) or lesson.id: lesson.id for lesson in standing}
+    return [lesson for lesson in standing if last[_asks(lesson) or lesson.id] == lesson.id]
 
 
 def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:

@@ -17,14 +17,13 @@ import numpy as np
 
 from slowwave.config import NightSettings
 from slowwave.errors import SlowwaveError, StoreError
-from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
 from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.memory.entities import entities
 from slowwave.memory.graph import Graph
 from slowwave.memory.recall import Note, recall
-from slowwave.night.gather import permitted
+from slowwave.night.gather import newest, permitted
 from slowwave.night.lessons import extract, too_long
 from slowwave.records import Lesson, Message
 
@@ -174,15 +173,14 @@ def waiting(store: Store, persona: str, settings: NightSettings, learned: bool =
     known = {id for lesson in held for id in lesson.experiences}
     due = ("approved",) if settings.require_approval else ("proposed", "approved", "unlearned", "undone")
     due = (*due, "learned") if learned else due
-    lessons = [lesson for lesson in held if lesson.status in due and permitted(store, lesson, permission)]
+    lessons = [lesson for lesson in held if permitted(store, lesson, permission)]
     if not settings.require_approval:
         ids = {lesson.id for lesson in held}
         for lived in store.experiences(persona, limit=NEWEST):
             found = extract(lived) if lived.id not in known and permission.allows(lived) else None
             if found is not None and found.id not in ids and not too_long(found):
                 lessons.append(found)
-    newest = {normalise(lesson.question) if lesson.question else lesson.id: lesson for lesson in lessons}
-    return list(newest.values())
+    return [lesson for lesson in newest(lessons, settings) if lesson.status in due]
 
 
 def prompt_tokens(

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from slowwave.config import NightSettings
 from slowwave.dream.diversity import Diversity
 from slowwave.errors import LeaseHeld, TrainingError
 from slowwave.exam.match import normalise
@@ -17,6 +18,7 @@ from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 from slowwave.night.report import report
 from slowwave.night.rooms import FRACTIONS
+from slowwave.night.waking import waiting
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
@@ -366,6 +368,31 @@ def test_a_lesson_that_contradicts_a_learned_one_is_dreamt_with_it(tmp_path, sto
     older = {one.experiences: one for one in store.lessons("default")}[("e1",)]
     (newest,) = (one for one in store.lessons("default") if one.experiences == ("e9",))
     assert rooms.dreamt_with["older"] == {newest.id: older}
+
+
+def test_of_two_answers_on_one_day_the_newer_is_learned_and_the_older_never(tmp_path, store):
+    older, newer = correction(1), correction(1)
+    store.add(older)
+    store.add(replace(newer, id="e9", time="2026-03-01T10:00:00Z", outcome=Outcome(-1, "The code is Heron9.")))
+    rooms = CheapRooms()
+    slept(tmp_path, store, rooms)
+    status = {one.answer: one.status for one in store.lessons("default")}
+    assert status == {"The code is Walrus1.": "proposed", "The code is Heron9.": "learned"}
+    assert [lesson.answer for lesson in waiting(store, "default", NightSettings())] == [], "not in the prompt either"
+    store.add(correction(2))
+    slept(tmp_path, store, rooms)
+    status = {one.answer: one.status for one in store.lessons("default")}
+    assert status["The code is Walrus1."] == "proposed" and status["The code is Walrus2."] == "learned"
+
+
+def test_an_answer_that_waits_for_approval_does_not_hold_back_an_approved_one(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, require_approval=True)
+    store.set_status(store.lessons("default")[0].id, "approved")
+    store.add(replace(correction(1), id="e9", time="2026-04-01T10:00:00Z", outcome=Outcome(-1, "The code is Heron9.")))
+    assert slept(tmp_path, store, require_approval=True).verdict == "promoted"
+    status = {one.answer: one.status for one in store.lessons("default")}
+    assert status == {"The code is Walrus1.": "learned", "The code is Heron9.": "proposed"}
 
 
 def test_the_report_tells_of_the_dreams_and_of_what_converged(tmp_path, store):
