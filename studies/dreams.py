@@ -151,7 +151,7 @@ def main() -> None:
         parser.error(f"There are the lessons {', '.join(_night.SETS)}.")
     arms = [arm.strip() for arm in args.arms.split(",")]
     if args.smoke:
-        args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["schedule"], None
+        args.seeds, sets, args.count, args.tokens, arms, args.work = 1, ["dev"], 2, 240, ["anew"], None
     if args.curve and not any(" x" in arm for arm in arms):
         parser.error('A curve is drawn of arms of several sizes, as "walk, walk x4".')
     chosen = []
