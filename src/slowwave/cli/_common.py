@@ -96,8 +96,9 @@ class Session:
 
         return Embedder.load(folder)
 
-    def waking(self) -> Waking | None:
-        """What the persona has learned since its last night, for its prompts; None where the settings want none.
+    def waking(self, learned: bool = False) -> Waking | None:
+        """What the persona has learned since its last night (before it, too, with `learned`), for its prompts; None
+        where the settings want none.
 
         Without the embedding model there is none either, which is told.
         """
@@ -111,7 +112,7 @@ class Session:
         except ModelNotFound as error:
             err().print(f"What is learned by day stays out of the prompt: {error.message} {error.hint}", soft_wrap=True)
             return None
-        waking = Waking(self.store, embedder, self.settings.night, budget)
+        waking = Waking(self.store, embedder, self.settings.night, budget, learned)
         waking.refresh(self.persona)
         return waking
 

@@ -57,9 +57,7 @@ def serve(
             answerer = UpstreamAnswerer(settings.upstream, upstream_key, upstream_model)
         else:
             answerer = LocalAnswerer(session.engine, session.registry)
-        waking = session.waking()
-        if waking and settings.upstream:
-            waking.keep_learned()
+        waking = session.waking(learned=bool(settings.upstream))
         recorder = Recorder(store, remember=waking.soon) if waking else Recorder(store)
         app = create_app(answerer, recorder, keys, (session.registry, store), session.persona, waking)
         if as_json:

@@ -57,14 +57,20 @@ class Waking:
     has a refresh made by a thread of its own, so that no record waits for it either.
     """
 
-    def __init__(self, store: Store, embedder: Reads, settings: NightSettings, budget: int) -> None:
+    def __init__(
+        self, store: Store, embedder: Reads, settings: NightSettings, budget: int, learned: bool = False
+    ) -> None:
+        """Args:
+        learned: what a night has learned stays: a model answers that never sleeps.
+        """
+        self._learned = learned
         self._store, self._embedder, self._settings, self._budget = store, embedder, settings, budget
         self._linkers: dict[str, Linker] = {}
         self._known: dict[str, _Known] = {}
         self._vectors: dict[str, np.ndarray] = {}  # of what is no node yet, by its text
         self._refreshing = threading.Lock()
         self._due: set[str] = set()
-        self._busy = self._closing = self._learned = False
+        self._busy = self._closing = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -115,15 +121,10 @@ class Waking:
         with self._refreshing:
             linker = self._linkers.setdefault(persona, Linker(self._store, self._embedder, persona))
             linker.link()
-            self._read(persona, self._store.graph.load(persona))
-
-    def keep_learned(self) -> None:
-        """From now on lessons stay in the prompt when a night has learned them: a model answers that never sleeps.
-        Raises StoreError."""
-        with self._refreshing:
-            self._learned = True
-            for persona, known in self._known.items():
-                self._read(persona, known.graph)
+            graph = self._store.graph.load(persona)
+            lessons = waiting(self._store, persona, self._settings, self._learned)
+            self._embed([lesson for lesson in lessons if f"lesson:{lesson.id}" not in graph.place])
+            self._known[persona] = _Known(graph, [self._note(lesson, graph) for lesson in lessons])
 
     def recalled(self, persona: str, messages: Sequence[Message]) -> list[str]:
         """What belongs into the prompt of a turn that ends in these messages."""
@@ -148,11 +149,6 @@ class Waking:
                   for note in notes]  # fmt: skip
         there = {lived.id for lived in self._store.some_experiences([id for ids in from_K for id in ids])}
         return [note for note, ids in zip(notes, from_K, strict=True) if not ids or there.intersection(ids)]
-
-    def _read(self, persona: str, graph: Graph) -> None:
-        lessons = waiting(self._store, persona, self._settings, self._learned)
-        self._embed([lesson for lesson in lessons if f"lesson:{lesson.id}" not in graph.place])
-        self._known[persona] = _Known(graph, [self._note(lesson, graph) for lesson in lessons])
 
     def _embed(self, lessons: Sequence[Lesson]) -> None:
         texts = {_says(lesson) for lesson in lessons}

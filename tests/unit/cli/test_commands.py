@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from slowwave.cli import main as cli
-from slowwave.errors import DamagedFile
+from slowwave.cli._common import Session
+from slowwave.cli.serve import serve
+from slowwave.errors import DamagedFile, UsageError
 from slowwave.experience.store import Store
 from slowwave.night.lessons import from_note
 from slowwave.records import Experience, Outcome, Salience
@@ -229,3 +231,18 @@ def test_first_night_refuses_a_home_with_a_life_of_its_own(slowwave: Any, store:
     code, _, err = slowwave("first-night", "--home", str(home))
     assert (code, "a life of its own" in err) == (2, True)
     assert [experience.id for experience in store.experiences()] == ["e1"]
+
+
+@pytest.mark.parametrize("upstream", [True, False])
+def test_behind_an_upstream_what_was_learned_stays_in_the_prompt(tmp_path, monkeypatch, upstream):
+    wished = []
+
+    def waking(session, learned=False):
+        wished.append(learned)
+        raise UsageError("stop here")
+
+    monkeypatch.setattr(Session, "waking", waking)
+    monkeypatch.setattr(Session, "engine", None)
+    with pytest.raises(UsageError, match="stop here"):
+        serve(home=tmp_path, port=0, upstream="http://127.0.0.1:9/v1" if upstream else None)
+    assert wished == [upstream]

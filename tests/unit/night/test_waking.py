@@ -139,11 +139,10 @@ def test_for_a_model_that_never_sleeps_what_nights_have_learned_stays_in_mind(st
     store.add(TRAM)
     store.save_lesson(lesson(store))
     store.set_status(store.lessons()[0].id, "learned", night=1)
-    waking = Waking(store, Words(), NightSettings(), 100)
+    assert asked(store, "Which tram do I take to the office?") == []
+    waking = Waking(store, Words(), NightSettings(), 100, learned=True)
     waking.refresh("default")
     ask = lambda: waking.recalled("default", [{"role": "user", "content": "Which tram do I take to the office?"}])  # noqa: E731
-    assert ask() == []
-    waking.keep_learned()
     assert ask() == ["Your tram to the office is tram 5."]
     store.add(corrected("e2", "Which tram do I take to the office?", "Your tram to the office is tram 9.", day=2))
     waking.refresh("default")
