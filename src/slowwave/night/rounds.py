@@ -1,8 +1,8 @@
 """A night's training in rounds: the model as it is by then answers what it was not trained on yet, and what it answers
 decides what it is trained on next.
 
-A lesson whose old reflex fires on none of enough novel scenes has converged and needs no more; when all have, the night
-is over early.
+A lesson whose old reflex fires on none of enough novel scenes has converged and needs no more; when all have, the next
+round is the last: it holds still all that later rounds would have.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Rounds:
         usual = max((len(mine) / self.more.get(lesson, 1) for lesson, mine in pool.items()), default=1)
         each = -(-(self.most or max(1, round(2 / 3 * usual))) // self.dream.rounds)
         wanted = {lesson: round(each * self.more.get(lesson, 1)) for lesson in pool}
-        sampled, used = list[Sampled](), set[str]()
+        sampled, used, learnt, steps = list[Sampled](), set[str](), list[Decision](), 0
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
@@ -89,6 +89,7 @@ class Rounds:
                     -(-self.settings.min_steps // self.dream.rounds),
                     round(self.settings.epochs * len(lessons) / self.settings.lesson_batch),
                 )
+                learnt += lessons
                 yield Round(lessons, steps, held[number], loud.anneal, steps * (self.dream.rounds - number - 1))
             if self.anew and number + 1 < self.dream.rounds:
                 own = [mine[0] for lesson, mine in pool.items() if lesson not in self.converged]
@@ -97,7 +98,17 @@ class Rounds:
             after = noise(min(number + 1, self.dream.rounds - 1), self.dream.rounds, steady=self.steady)
             sampled = self._answers(left, pool, wanted, used, after.temperature)
             if self.converged >= left.keys():
+                yield from self._closing(learnt, held[number + 1 :], steps, loud.anneal)
                 return
+
+    def _closing(
+        self, learnt: Sequence[Decision], held: Sequence[Sequence[Decision]], steps: int, anneal: bool
+    ) -> Iterator[Round]:
+        """What no round has held still yet, most of the near misses, beside what taught the lessons: without it they
+        would be taken over, and the rate would end where it was high."""
+        anchors = [anchor for some in held for anchor in some]
+        if anchors and self.settings.anchor_batch:
+            yield Round([one for one in learnt if one.weight > 0], steps, anchors, anneal)
 
     def _answers(
         self, left: Mapping[str, list[Scene]], pool: Mapping[str, list[Scene]], wanted: Mapping[str, int],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -30,6 +30,14 @@ EVERYDAY = [Decision((number,), (2,), lesson=False) for number in range(6)]
 LEARN = LearnSettings(lesson_batch=4, epochs=1, min_steps=1)
 
 
+class Plain(NamedTuple):
+    """A decision as it is read here: a scene's text and answer, without a tokenizer."""
+
+    text: str
+    answer: str
+    weight: float
+
+
 class Engine:
     """Answers a lesson's scenes rightly with a chance of its own."""
 
@@ -48,13 +56,12 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decision is its scene's text and answer: no tokenizer."""
-    of = lambda engine, one, weight=1.0: (one.messages[-1]["content"], one.answer, weight)  # noqa: E731
+    of = lambda engine, one, weight=1.0: Plain(one.messages[-1]["content"], one.answer, weight)  # noqa: E731
     monkeypatch.setattr(room, "decision", of)
 
 
 def planned(engine: Engine, scenes: list[Scene] = SCENES, **more: Any) -> tuple[Rounds, list[Any]]:
-    relearned: list[Any] = [("again", "as it was", 1.0)]
+    relearned: list[Any] = [Plain("again", "as it was", 1.0)]
     dream = DreamSettings(rounds=3, answers=4, confidence=0.8, reflex=0.4)
     taught = Curriculum([], [*NEAR, *EVERYDAY], [], relearned, NEAR)
     made = Rounds(engine, None, scenes, taught, dream, LEARN, 0, **{"most": 6, **more})  # type: ignore[arg-type]
@@ -82,12 +89,18 @@ def test_every_round_brings_new_scenes_of_each_lesson_and_its_share_of_near_miss
     assert len(made.shares) == 3 and made.converged == set()
 
 
-def test_a_converged_lesson_gets_no_more_and_the_last_ends_the_night() -> None:
+def test_a_converged_lesson_gets_no_more_and_the_last_closes_the_night() -> None:
+    """The closing round holds still what the others would have, or near misses are taken over."""
     made, course = planned(Engine(Ilse=1.0, Tea=0.5))
     assert made.converged == {ILSE.id}
     assert [len(own(one, ILSE)) for one in course] == [2, 0, 0] and len(own(course[2], TEA)) == 2
     made, course = planned(Engine(Ilse=1.0, Tea=1.0))
-    assert len(course) == 1 and made.converged == {ILSE.id, TEA.id}
+    first, closing = course
+    assert made.converged == {ILSE.id, TEA.id}
+    dealt = [*first.anchors, *closing.anchors]
+    assert len(dealt) == 18 and {*dealt} == {*NEAR, *EVERYDAY}
+    assert closing.lessons == first.lessons and closing.steps == first.steps and closing.later == 0, "to the rate's end"
+    assert len(made.shares) == 1, "nothing more is asked"
 
 
 def test_what_was_trained_on_says_nothing_about_convergence() -> None:
@@ -131,7 +144,7 @@ def test_as_many_scenes_are_asked_as_convergence_needs() -> None:
     made = Rounds(
         Engine(Ilse=1.0, Tea=1.0), None, SCENES, Curriculum([], NEAR, []), dream, LEARN, 0, most=4,  # type: ignore[arg-type]
     )  # fmt: skip
-    assert len(list(made.plan())) == 1 and made.converged == {ILSE.id, TEA.id}
+    assert len(list(made.plan())) == 2 and len(made.shares) == 1 and made.converged == {ILSE.id, TEA.id}
 
 
 def test_an_answer_to_half_of_a_chain_is_not_good() -> None:
