@@ -100,7 +100,7 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int, wide: bool 
     writer = _night._loaded(args.dreamer, args.dtype) if args.dreamer else None
     settings = replace(settings, wide=wide, written=8 if writer else 0)
     if wide and not args.smoke:  # and more of the model's own, and from the thesaurus
-        settings = replace(settings, apply=90, samples=12)
+        settings = replace(settings, apply=150, samples=20)
     dreamer = Dreamer(engine, _night._embedder(args.embedder), settings, writer=writer)
     every = dreamer.dream(lessons, seed=seed)
     if wide:
