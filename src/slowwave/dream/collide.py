@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 STEPS = 60  # of a walk
 BROAD, NARROW = 0.05, 0.5  # a walk's chance to begin again at each step: the lower, the further it comes
-FAR = 0.6  # cosine to the lesson above which a memory is about the same thing
+FAR = 0.6  # cosine above which two are about the same thing
+AT_ONCE = 3  # memories that a lesson is collided with, at most
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,31 @@ class Collider:
     def groups(
         self, lesson: Lesson, count: int, rng: np.random.Generator, held: Collection[str] = ()
     ) -> list[list[Collision]]:
-        """`count` groups of two memories, other ones as long as there are other ones; empty groups without any.
+        """`count` groups of up to three memories that are far apart, other ones as long as there are other ones; empty
+        groups without any.
 
         Args:
             held: what the exam asks, normalised, which no memory may ask before it.
         """
         free = {at for at in self._free(lesson) if normalise(self.memories[at].question) not in held}
         found: list[Collision] = []
-        while free and len(found) < 2 * count:
-            found += self._partners(lesson, free, 8, rng)
-        return [found[2 * i : 2 * i + 2] for i in range(count)]
+        out: list[list[Collision]] = []
+        while free and len(out) < count:
+            group = self._apart(found, [])
+            if len(group) < AT_ONCE:
+                found += self._partners(lesson, free, 8, rng)
+                group = self._apart(found, group)
+            out.append(group)
+        return out + [[] for _ in range(count - len(out))]
+
+    def _apart(self, found: list[Collision], group: list[Collision]) -> list[Collision]:
+        """The group and what was taken for it out of `found`: what is far from all others in it."""
+        vector = lambda one: self._vectors_M_D[self._at[one.memory.node]]  # noqa: E731
+        for one in list(found):
+            if len(group) < AT_ONCE and all(float(vector(one) @ vector(other)) < FAR for other in group):
+                group = [*group, one]
+                found.remove(one)
+        return group
 
     def _free(self, lesson: Lesson) -> set[int]:
         """The memories that the lesson does not come from, and that are not about the same thing."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from slowwave.dream.bank import stories
 from slowwave.dream.chains import chains
-from slowwave.dream.collide import Collider, Collision
+from slowwave.dream.collide import AT_ONCE, Collider, Collision
 from slowwave.dream.make import questions, user
 from slowwave.dream.parts import parts
 from slowwave.dream.registers import lowered, quoted, register, to_user
@@ -78,7 +78,7 @@ def _in_situations(
             ]  # fmt: skip
             chosen = [of[i] for i in rng.permutation(len(of))[: round(share * len(of))]]
             for one, collisions in zip(chosen, collider.groups(lesson, len(chosen), rng, held), strict=True):
-                talk = [talks[i] for i in rng.permutation(len(talks))[:3]]
+                talk = [talks[i] for i in rng.permutation(len(talks))[: AT_ONCE + 1]]
                 out.append(
                     situated(one if one.taught else replace(one, answer=None), lesson, collisions, rng, talk=talk)
                 )
@@ -118,7 +118,7 @@ def situated(
     before: list[Message] = []
     used: Sequence[Collision] = ()
     if way in ("turns", "talk"):
-        many = int(rng.integers(1, 3))
+        many = int(rng.integers(1, AT_ONCE + 1))
         if way == "turns":
             used, talk = collisions[:many], [(c.memory.question, c.memory.answer) for c in collisions]
         for asked, said in talk[:many]:

@@ -1,16 +1,22 @@
-"""What a night may dream of beside its lessons: the exchanges and lessons of a persona that may be used at all."""
+"""What a night may dream of beside its lessons: the exchanges and lessons of a persona that may be used at all, and
+what its newest nights made of them, reflections and skills."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from slowwave.dream.collide import Memory
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
 from slowwave.experience.follow_up import is_correction
+from slowwave.experience.items import consolidated
 from slowwave.experience.store import Store
 from slowwave.night.gather import permitted
-from slowwave.records import Experience
+from slowwave.records import Experience, Lesson, NodeKind
 
 MOST = 500  # of the newest exchanges
+RECENT = 3  # nights whose reflections and skills are dreamt of
+ASKED: dict[NodeKind, str] = {"reflection": "What did we settle lately?", "skill": "What should you keep in mind?"}
 LONGEST = 400  # characters of a message that comes before another
 
 
@@ -19,14 +25,15 @@ def memories(store: Store, persona: str, permission: Permission) -> list[Memory]
 
     What was erased is in the store no more, and a refused lesson is no memory.
     """
-    lessons = [
+    allowed = [
         lesson for lesson in store.lessons(persona)
-        if lesson.status != "refused" and lesson.question and lesson.answer and permitted(store, lesson, permission)
+        if lesson.status != "refused" and permitted(store, lesson, permission)
     ]  # fmt: skip
     out = [
-        Memory(f"lesson:{one.id}", one.question or "", one.answer or "", one.experiences, one.authority)
-        for one in lessons
-    ]
+        Memory(f"lesson:{one.id}", one.question, one.answer, one.experiences, one.authority)
+        for one in allowed if one.question and one.answer
+    ]  # fmt: skip
+    out += _consolidated(store.lessons(persona), {f"lesson:{one.id}": one for one in allowed})
     corrected = {id for lesson in store.lessons(persona) for id in lesson.experiences}
     asked = {normalise(one.question) for one in out}
     for lived in store.experiences(persona)[-MOST:]:
@@ -40,6 +47,19 @@ def memories(store: Store, persona: str, permission: Permission) -> list[Memory]
         if max(len(question), len(answer)) <= LONGEST and normalise(question) not in asked:
             out.append(Memory(f"experience:{lived.id}", question, answer, (lived.id,), lived.authority))
     return [one for one in out if max(len(one.question), len(one.answer)) <= LONGEST]
+
+
+def _consolidated(lessons: Sequence[Lesson], allowed: Mapping[str, Lesson]) -> list[Memory]:
+    """What the newest nights made of lessons, where each of those is allowed."""
+    nights = sorted({one.night for one in lessons if one.status == "learned" and one.night is not None})[-RECENT:]
+    out = []
+    for item in consolidated(one for one in lessons if one.night in nights):
+        if all(id in allowed for id in item.derived_from):
+            of = [allowed[id] for id in item.derived_from]
+            lived = tuple(dict.fromkeys(id for one in of for id in one.experiences))
+            said = " ".join(one.note for one in of)
+            out.append(Memory(item.node.id, ASKED[item.node.kind], said, lived, item.node.authority))
+    return out
 
 
 def _called_wrong(lived: Experience) -> bool:

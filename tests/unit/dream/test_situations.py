@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowwave.dream import chains, registers, situations
+from slowwave.dream import chains, collide, registers, situations
 from slowwave.dream.bank import stories
 from slowwave.dream.collide import Collider, Collision, Memory
 from slowwave.dream.make import scene
@@ -84,9 +84,26 @@ def test_what_the_exam_asks_is_never_met(lessons: dict[str, Lesson], embedder: A
     assert held and names(found) == {"bins", "far"}
 
 
+def test_up_to_three_memories_meet_that_are_far_apart(lessons: dict[str, Lesson], embedder: Any) -> None:
+    sister = lessons["sister"]
+    near = [Memory(f"experience:{i}", f"How long do I steep green tea number {i}?", "Long.", (f"n{i}",)) for i in "ab"]
+    both_D = embedder.embed([near[0].question, near[1].question])
+    assert float(both_D[0] @ both_D[1]) >= collide.FAR, "about the same thing"
+    groups = Collider([*MEMORIES, *near], embedder).groups(sister, 40, np.random.default_rng(0))
+    assert {len(group) for group in groups} == {3} and len(groups) == 40
+    assert not [g for g in groups if len(names(g) & {"tea", "a", "b"}) > 1], "they would say one thing twice"
+    told = scene(sister, "apply", sister.question or "", sister.answer, "composed")
+    seen = [
+        situations.situated(told, sister, group, np.random.default_rng(seed), "turns")
+        for seed, group in enumerate(groups)
+    ]
+    assert {len(one.messages) for one in seen} == {3, 5, 7}
+    assert all(len(one.lineage) == (len(one.messages) + 1) // 2 for one in seen), "and come from all of them"
+
+
 def test_a_lesson_without_links_meets_others_by_chance(lessons: dict[str, Lesson], embedder: Any) -> None:
     found = met(Collider(MEMORIES, embedder, linked(lessons["sister"])), lessons["sister"], 0, 3)
-    assert len(found) == 6 and all(one.path == () for one in found)
+    assert len(found) == 9 and all(one.path == () for one in found)
     for nothing in ([], [MEMORIES[2]]):  # no memory at all, and none that is far
         groups = Collider(nothing, embedder).groups(lessons["sister"], 3, np.random.default_rng(0))
         assert groups == [[], [], []]

@@ -10,7 +10,8 @@ import pytest
 from slowwave.experience.authority import Permission
 from slowwave.experience.store import Store
 from slowwave.night.memories import memories
-from slowwave.records import Check, Experience, Lesson, Outcome
+from slowwave.records import Authority, Check, Experience, Lesson, Outcome
+from tests.unit.night.cheap import CheapRooms
 
 
 def lived(id: str, asked: str, said: str, source: str = "user:ann", **outcome: object) -> Experience:
@@ -62,3 +63,29 @@ def test_an_exchange_that_taught_nothing_is_a_memory(tmp_path: Path) -> None:
     assert [one.node for one in memories(store, "default", Permission())] == ["experience:tea"]
     both = memories(store, "default", Permission(("user", "tool")))
     assert {one.authority for one in both} == {"user", "tool"}
+
+
+def test_what_the_newest_nights_made_of_lessons_is_dreamt_of(tmp_path: Path) -> None:
+    """Reflections and skills, by the nodes that walks come to; gone with what they come from."""
+    store = Store(tmp_path)
+    for night, id in enumerate(("old", "tea", "cat", "bus"), 1):
+        store.add(lived(id, f"Who says {id}?", "I.", source="tool:x" if id == "bus" else "user:ann"))
+        store.save_lesson(taught(f"{night}", f"Who says {id}?", f"{id}.", id, status="learned", night=night))
+    store.add(lived("how", "How do I open the gate?", "Pull.", correction="Push."))
+    store.save_lesson(taught("5", "How do I open the gate?", "Push.", "how", status="learned", night=3))
+
+    def made(*permitted: Authority) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+        CheapRooms().link(store, "default", lambda *_: None)
+        graph = {node.id for node in store.graph.load("default").nodes}
+        found = [one for one in memories(store, "default", Permission(permitted)) if one.node.startswith(("ref", "sk"))]
+        assert {one.node for one in found} <= graph, "a walk finds them"
+        return {one.answer: (one.node.partition(":")[0], one.question, one.experiences) for one in found}
+
+    settled = "What did we settle lately?"
+    assert made("user", "tool") == {
+        "tea.": ("reflection", settled, ("tea",)), "cat. Push.": ("reflection", settled, ("cat", "how")),
+        "bus.": ("reflection", settled, ("bus",)), "Push.": ("skill", "What should you keep in mind?", ("how",)),
+    }, "of the newest three nights"  # fmt: skip
+    assert made("user").keys() == {"tea.", "cat. Push.", "Push."}, "a tool's word may not be dreamt of"
+    store.erase("how")
+    assert made("user", "tool").keys() == {"tea.", "cat.", "bus."}
