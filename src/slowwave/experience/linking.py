@@ -41,6 +41,9 @@ class Linker:
             self._grower, self._read = Grower(self.persona), 0
         self._refresh()
         lived, taught = self.store.graph.unlinked(self.persona)
+        if self._grower.knows([f"experience:{id}" for id in lived] + [f"lesson:{id}" for id in taught]):
+            self._grower, self._read = Grower(self.persona), 0  # erased by another process, and here once more
+            self._refresh()
         of = len(lived) + len(taught)
         for start in range(0, len(lived), BATCH):
             self._take(self._experiences(lived[start : start + BATCH]))

@@ -7,7 +7,7 @@ ones and nothing else. Knows no store and no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +70,10 @@ class Grower:
     def new(self, items: Sequence[Item]) -> list[Item]:
         """Those that are not in the graph yet."""
         return [item for item in items if item.node.id not in self._known]
+
+    def knows(self, ids: Iterable[str]) -> bool:
+        """Whether any of these nodes is in the graph already."""
+        return any(id in self._known for id in ids)
 
     def take(self, items: Sequence[Item]) -> Grown:
         """The nodes and links of new memories. What is known already is passed over, but for people and things: their

@@ -190,6 +190,19 @@ def test_what_only_an_erased_experience_mentioned_is_linked_again_by_a_linker_th
     assert ("experience:e4", "mentions", globex) in links(filled)
 
 
+def test_what_was_erased_elsewhere_and_came_again_is_linked_again(filled: Store) -> None:
+    linker = Linker(filled, Words(), "default")
+    linker.link()
+    before = links(filled)
+    filled.erase("e2")  # another process
+    filled.add(lived("e2", "Is there a tram to the office of Globex?", "09:05:00"))
+    assert linker.link() == 1 and linker.link() == 0
+    mine = lambda found: {link for link in found if "experience:e2" in link and link[1] == "similar"}  # noqa: E731
+    assert mine(before) and {frozenset(link) for link in mine(links(filled))} == {
+        frozenset(one) for one in mine(before)
+    }
+
+
 def test_personas_share_nothing(filled: Store) -> None:
     filled.add(lived("a1", "Which tram do I take to my office?", persona="ann"))
     Linker(filled, Words(), "ann").link()
