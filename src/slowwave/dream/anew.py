@@ -18,13 +18,17 @@ from slowwave.records import Lesson, Scene, new_id
 class Anew:
     """Dreams of lessons once more, from their own exchanges, in the seven prompt forms."""
 
-    def __init__(self, wordings: Wordings, bank_ND: np.ndarray, taken: Set[str], each: int, seed: int) -> None:
+    def __init__(
+        self, wordings: Wordings, bank_ND: np.ndarray, taken: Set[str], each: int, seed: int,
+        deadline: float = float("inf"),
+    ) -> None:  # fmt: skip
         """Args:
         bank_ND: vectors of the ordinary messages, which no wording may be nearer to than to its question.
         taken: what is asked already, by the night's scenes and by the exam, normalised.
         each: wordings a lesson each time.
+        deadline: `time.monotonic()` value after which no more is worded.
         """
-        self.wordings, self.bank_ND, self.each, self.seed = wordings, bank_ND, each, seed
+        self.wordings, self.bank_ND, self.each, self.seed, self.deadline = wordings, bank_ND, each, seed, deadline
         self.taken = set(taken)
 
     def dream(self, own: Sequence[Scene], number: int) -> list[Scene]:
@@ -32,7 +36,7 @@ class Anew:
         settings, embedder = self.wordings.settings, self.wordings.embedder
         lessons = [(one, _lesson(one)) for one in own if one.answer]
         told = lambda *_: None  # noqa: E731
-        worded = self.wordings.candidates([lesson for _, lesson in lessons], self.seed + number, float("inf"), told)
+        worded = self.wordings.candidates([lesson for _, lesson in lessons], self.seed + number, self.deadline, told)
         out: list[Scene] = []
         for one, lesson in lessons:
             of_exam = exam_families(lesson)

@@ -27,6 +27,7 @@ from slowwave.records import Lesson, Scene
 if TYPE_CHECKING:
     from slowwave.dream.collide import Collider
     from slowwave.dream.judge import Judge
+    from slowwave.dream.rubric import Rubric
 
 
 class Dreamer:
@@ -34,14 +35,15 @@ class Dreamer:
 
     def __init__(
         self, engine: Answers, embedder: filters.Embeds, settings: DreamSettings, judge: Judge | None = None,
-        collider: Collider | None = None, writer: Writes | None = None,
+        collider: Collider | None = None, writer: Writes | None = None, rubric: Rubric | None = None,
     ) -> None:  # fmt: skip
         """Args:
         collider: finds the memories to collide lessons with; None dreams of each lesson alone.
         writer: who writes wordings and situations; None is the base itself.
+        rubric: who refuses scenes that rules and vectors let pass; None refuses none.
         """
         self.engine, self.embedder, self.settings, self.judge = engine, embedder, settings, judge
-        self.collider, self.writer = collider, writer or engine
+        self.collider, self.writer, self.rubric = collider, writer or engine, rubric
         self.bank_ND = embedder.embed(bank.ordinary())
         self.wordings = Wordings(engine, embedder, settings, self.writer)
         self.lessons = LessonDreamer(self.wordings, self.bank_ND)
@@ -87,8 +89,9 @@ class Dreamer:
             scenes = bounded(once(scenes), self.settings.max_scenes)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
-            if self.settings.sensible < 1:
-                scenes = sensible(self.engine, self.embedder, scenes, lessons, self.settings.sensible)
+            if self.settings.sensible < 1 or self.rubric:
+                keep = self.settings.sensible
+                scenes = sensible(self.engine, self.embedder, scenes, lessons, keep, self.rubric)
         held = forbidden | questions(s for s in scenes if s.split == "exam")
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
 

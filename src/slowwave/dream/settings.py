@@ -46,6 +46,7 @@ class DreamSettings:
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
     collided: float = 0.0  # share of the training scenes that are dreamt once more, collided with other memories
     sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
+    rubric: str = ""  # who judges what rules and vectors leave open, scenes and answers: as `dreamer`; empty: nobody
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
     anew: int = 8  # wordings a lesson that the model as it is by then writes between two rounds
     answers: int = 4  # sampled to each scene that may be chosen
@@ -64,11 +65,13 @@ class DreamSettings:
         for name, (low, high) in _BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"dream.{name} is {getattr(self, name)}; it must be from {low} to {high}.")
-        if self.dreamer.startswith(("http:", "https:")) and not all(self.endpoint):
-            raise SettingsError(
-                f"dream.dreamer is {self.dreamer!r}, which names no endpoint and model.",
-                'Write it like "http://127.0.0.1:8000/v1#qwen".',
-            )
+        for role in ("dreamer", "rubric"):
+            name = getattr(self, role)
+            if name.startswith(("http:", "https:")) and not all(endpoint(name)):
+                raise SettingsError(
+                    f"dream.{role} is {name!r}, which names no endpoint and model.",
+                    'Write it like "http://127.0.0.1:8000/v1#qwen".',
+                )
 
     def within(self, **changes: float) -> DreamSettings:
         """With these values, or the nearest that are allowed."""
@@ -78,8 +81,8 @@ class DreamSettings:
             kept[name] = max(low, min(high, value))
         return replace(self, **kept)
 
-    @property
-    def endpoint(self) -> tuple[str, str]:
-        """The address and the model of a dreamer behind an endpoint."""
-        url, _, model = self.dreamer.partition("#")
-        return (url if urlsplit(url).hostname else ""), model
+
+def endpoint(name: str) -> tuple[str, str]:
+    """The address and the model, where a dreamer or a judge is one behind an endpoint; else one of them is empty."""
+    url, _, model = name.partition("#")
+    return (url if urlsplit(url).hostname else ""), model

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that continues prompts: a larger model that dreams for a smaller one.
+"""An OpenAI-compatible endpoint: a larger model that dreams for a smaller one, and judges for it.
 
 Synchronous, as a night is. What it sends is checked; whatever goes wrong is an UpstreamError.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from slowwave.errors import UpstreamError
+from slowwave.records import Message
 
 TIMEOUT = httpx.Timeout(connect=5, read=120, write=30, pool=300)  # seconds
 AT_ONCE = 8  # requests under way
@@ -19,7 +20,10 @@ _ASK = "Continue this list with three more items, one a line, and write nothing 
 
 
 class Endpoint:
-    """`url` ends in /v1 where OpenAI's would; `model` is what is asked for there."""
+    """`url` ends in /v1 where OpenAI's would; `model` is what is asked for there.
+
+    Whatever is wrong with it, down, slow, refusing, or sending what is no answer, is an UpstreamError.
+    """
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         self.url, self.model = url.rstrip("/"), model
@@ -33,47 +37,51 @@ class Endpoint:
 
         Args:
             batch: requests under way at once, AT_ONCE at most.
-
-        Raises:
-            UpstreamError: it is down, slow, refuses, or sends what is no answer.
         """
-        jobs = [(prompt, seed + at * n + one) for at, prompt in enumerate(prompts) for one in range(n)]
+        more = {"max_tokens": max_new_tokens, "temperature": temperature, "stop": list(stop)[:4]}
+        texts = self._every(
+            [
+                {"messages": [{"role": "user", "content": _ASK + prompt}], "seed": seed + at * n + one, **more}
+                for at, prompt in enumerate(prompts)
+                for one in range(n)
+            ],
+            batch,
+        )
+        return [[f"{text}\n" if whole else text for text, whole in texts[at * n : (at + 1) * n]]  # else its end was cut
+                for at in range(len(prompts))]  # fmt: skip
+
+    def reply(self, chats: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
+        """The likeliest answer to each."""
+        asked = [{"messages": list(chat), "max_tokens": max_new_tokens, "temperature": 0.0} for chat in chats]
+        return [text for text, _ in self._every(asked, AT_ONCE)]
+
+    def _every(self, bodies: Sequence[dict[str, Any]], batch: int) -> list[tuple[str, bool]]:
+        """Each answer, and whether it came to its end."""
         with (
             httpx.Client(timeout=TIMEOUT, headers=self._headers) as client,
             ThreadPoolExecutor(max(1, min(batch, AT_ONCE))) as pool,
         ):
-            waiting = [
-                pool.submit(self._ask, client, prompt, number, max_new_tokens, temperature, stop)
-                for prompt, number in jobs
-            ]
+            waiting = [pool.submit(self._ask, client, body) for body in bodies]
             try:
-                texts = [one.result() for one in waiting]
+                return [one.result() for one in waiting]
             except UpstreamError:
                 pool.shutdown(wait=False, cancel_futures=True)  # one that is down is not asked hundreds of times
                 raise
-        return [texts[at * n : (at + 1) * n] for at in range(len(prompts))]
 
-    def _ask(
-        self, client: httpx.Client, prompt: str, seed: int, tokens: int, temperature: float, stop: Sequence[str]
-    ) -> str:
-        body: dict[str, Any] = {
-            "model": self.model, "messages": [{"role": "user", "content": _ASK + prompt}], "max_tokens": tokens,
-            "temperature": temperature, "seed": seed, "stop": list(stop)[:4],
-        }  # fmt: skip
+    def _ask(self, client: httpx.Client, body: dict[str, Any]) -> tuple[str, bool]:
+        name = f"The model {self.model} at {self.url}"
         try:
-            answer = client.post(f"{self.url}/chat/completions", json=body)
+            answer = client.post(f"{self.url}/chat/completions", json={"model": self.model, **body})
             if answer.status_code != 200:
-                raise UpstreamError(
-                    f"The dreamer at {self.url} answered with status {answer.status_code}.", "Look at its log."
-                )
+                raise UpstreamError(f"{name} answered with status {answer.status_code}.", "Look at its log.")
             choice = answer.json()["choices"][0]
             text, whole = choice["message"]["content"], choice.get("finish_reason") == "stop"
         except httpx.TimeoutException as error:
-            raise UpstreamError(f"The dreamer at {self.url} is silent.", "Look at its log.") from error
+            raise UpstreamError(f"{name} is silent.", "Look at its log.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UpstreamError(f"The dreamer at {self.url} cannot be used: {error}.", "Is it running?") from error
+            raise UpstreamError(f"{name} cannot be used: {error}.", "Is it running?") from error
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UpstreamError(f"The dreamer at {self.url} sent no chat answer.", "Check dream.dreamer.") from error
+            raise UpstreamError(f"{name} sent no chat answer.", "Check its address in the settings.") from error
         if not isinstance(text, str):
-            raise UpstreamError(f"The dreamer at {self.url} sent no text.", "Check dream.dreamer.")
-        return f"{text}\n" if whole else text  # a last line without an end was cut off
+            raise UpstreamError(f"{name} sent no text.", "Check its address in the settings.")
+        return text, whole

@@ -28,6 +28,8 @@ def _dreams(dreams: dict[str, Any]) -> str:
         again = ", dreamt once more as the first were too much alike" if dreams["again"] else ""
         again += ", and these still are" if dreams.get("poor") else ""
         parts.append(f"{diverse['distinct']:.0%} of word pairs are new, spread {diverse['spread']:.2f}{again}")
+    if unjudged := dreams.get("unjudged"):
+        parts.append(f"the model with a rubric judged no more: {unjudged.rstrip('.')}")
     return "; ".join(parts) + "."
 
 

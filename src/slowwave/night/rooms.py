@@ -7,7 +7,6 @@ at the first question, so that an empty night costs nothing.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,7 +19,7 @@ from slowwave.config import Settings
 from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.settings import DreamSettings
-from slowwave.dream.writer import Budgeted, Spent, Writes
+from slowwave.dream.writer import Spent
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer
@@ -30,6 +29,7 @@ from slowwave.experience.scoring import score_unscored
 from slowwave.experience.store import Store
 from slowwave.models.zoo import resolve
 from slowwave.night import waking
+from slowwave.night.roles import Roles
 from slowwave.records import Label, Lesson, Scene
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from slowwave.dream.anew import Anew
     from slowwave.dream.collide import Memory
     from slowwave.dream.judge import Judge
+    from slowwave.dream.writer import Budgeted
     from slowwave.learn.freezing import Disk
     from slowwave.memory.graph import Graph
     from slowwave.models.embed import Embedder
@@ -51,7 +52,6 @@ Worth = Callable[[Sequence[Answer], Sequence[Answer]], bool]
 # takes the first of them that loses nothing.
 FRACTIONS = (1.0, 0.75, 0.5)
 HOTTER = 1.3  # times the temperature, when dreams have collapsed
-DREAMER_KEY = "SLOWWAVE_DREAMER_KEY"  # of a dreamer behind an endpoint
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Dreamt:
     diversity: Diversity | None = None
     again: bool = False  # they had collapsed, and were dreamt once more
     poor: bool = False  # and are still too much alike
+    unjudged: str = ""  # why the model with a rubric judged no more of them, if so
 
 
 class Rooms(Protocol):
@@ -151,6 +152,7 @@ class ModelRooms:
     ) -> None:
         self.settings, self.cache = settings, cache
         self._judge: Judge | None = None
+        self._writer: Budgeted | None = None  # of tonight's dreams
         if engine is not None:
             self.engine = engine
         if embedder is not None:
@@ -171,6 +173,10 @@ class ModelRooms:
         from slowwave.models.embed import Embedder
 
         return Embedder.load(resolve("minilm-l6-v2", self.cache))
+
+    @cached_property
+    def _roles(self) -> Roles:
+        return Roles(self.settings, self.cache, self.engine)
 
     def identity(self) -> Identity:
         """Hashes of the base model and its chat template."""
@@ -208,14 +214,16 @@ class ModelRooms:
         from slowwave.dream.collide import Collider
 
         collider = Collider(memories, self.embedder, graph) if memories else None
-        settings, writer = self.settings.dream, self._writer()
+        settings, rubric = self.settings.dream, self._roles.rubric()
+        self._writer = writer = self._roles.writer()
 
         def once(settings: DreamSettings, seed: int) -> Dreamt:
-            dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer)
+            dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer, rubric)
             scenes = dreamer.dream(
                 lessons, earlier=earlier, more=more, older=older, seed=seed, deadline=deadline, on_progress=progress
             )
-            return Dreamt(scenes, writer.spent, diversity(scenes, self.embedder))
+            unjudged = rubric.stopped if rubric else ""
+            return Dreamt(scenes, writer.spent, diversity(scenes, self.embedder), unjudged=unjudged)
 
         first = once(settings, seed)
         if first.diversity is None or first.diversity.holds(before, settings.diversity):
@@ -226,23 +234,6 @@ class ModelRooms:
         best = max(first, second, key=worth)
         poor = best.diversity is None or not best.diversity.holds(before, settings.diversity)
         return replace(best, again=True, poor=poor)
-
-    def _writer(self) -> Budgeted:
-        """Who writes tonight's dreams, within the night's budgets."""
-        settings = self.settings.dream
-        writer: Writes = cast("Any", self.engine)
-        if all(settings.endpoint):
-            from slowwave.models.endpoint import Endpoint
-
-            writer = Endpoint(*settings.endpoint, key=os.environ.get(DREAMER_KEY))
-        elif settings.dreamer:
-            from slowwave.models.engine import Engine
-
-            model = self.settings.model
-            device = None if model.device == "auto" else model.device
-            writer = cast("Any", Engine.load(resolve(settings.dreamer, self.cache), device=device, dtype=model.dtype))
-        count = lambda text: len(self.engine.tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
-        return Budgeted(writer, count, settings.max_tokens, settings.max_seconds)
 
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
@@ -259,8 +250,11 @@ class ModelRooms:
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
         rounds = None
         if dream.rounds > 1:
-            anew = self._anew(scenes, asked, seed)
-            rounds = Rounds(engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew)
+            anew = self._anew(scenes, asked, seed, deadline)
+            rubric = self._roles.rubric()
+            rounds = Rounds(
+                engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric
+            )  # fmt: skip
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,
@@ -277,8 +271,9 @@ class ModelRooms:
             int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
         )  # fmt: skip
 
-    def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int) -> Anew | None:
-        """What dreams once more between two rounds; a larger dreamer writes no other than it has written."""
+    def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float) -> Anew | None:
+        """What dreams once more between two rounds, from what is left of the night's budgets; a larger dreamer writes
+        no other than it has written."""
         from slowwave.dream import bank
         from slowwave.dream.anew import Anew
         from slowwave.dream.make import questions
@@ -287,8 +282,9 @@ class ModelRooms:
         dream = self.settings.dream
         if not dream.anew or dream.dreamer:
             return None
-        wordings = Wordings(cast("Any", self.engine), self.embedder, dream, self._writer())
-        return Anew(wordings, self.embedder.embed(bank.ordinary()), questions(scenes) | asked, dream.anew, seed)
+        wordings = Wordings(cast("Any", self.engine), self.embedder, dream, self._writer or self._roles.writer())
+        bank_ND, taken = self.embedder.embed(bank.ordinary()), questions(scenes) | asked
+        return Anew(wordings, bank_ND, taken, dream.anew, seed, deadline)
 
     def _disk(self) -> Disk | None:
         """Where contexts are kept from night to night. What is said in them lies there in another form: a setting of 0

@@ -16,6 +16,7 @@ import numpy as np
 from slowwave.dream.anew import Anew
 from slowwave.dream.filters import Embeds
 from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel
+from slowwave.dream.rubric import Rubric
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import has_rule, passes
 from slowwave.learn.decision import Decision
@@ -25,6 +26,7 @@ from slowwave.night.decisions import Curriculum, decision
 from slowwave.records import Scene
 
 SAME = 0.8  # cosine from which an answer says what was wanted, where no rule tells
+ALIKE = 0.5  # and from which a model with a rubric is asked
 
 Choose = Callable[[Sequence[Sampled], int, np.random.Generator], list[Sampled]]
 Learn = Callable[[Sequence[Sampled]], list[Scene]]
@@ -41,6 +43,7 @@ class Rounds:
             of what the lesson with most has.
         more: lessons, by id, that get so many times the scenes of the others.
         anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
+        rubric: who is asked about answers that rule and vectors leave open; without one they are not good.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
 
@@ -54,6 +57,7 @@ class Rounds:
     most: int | None = None
     more: Mapping[str, float] = field(default_factory=dict)
     anew: Anew | None = None
+    rubric: Rubric | None = None
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
@@ -155,21 +159,30 @@ class Rounds:
             [one.messages for one in scenes], max_new_tokens=self.dream.tokens, n=self.dream.answers,
             temperature=temperature, seed=self.seed, batch=self.engine.rows,
         )  # fmt: skip
+        good = iter(self._good([(one, reply.text) for one, row in zip(scenes, rows, strict=True) for reply in row]))
         return [
             Sampled(
-                one, tuple(reply.text for reply in row), tuple(self._good(one, reply.text) for reply in row),
+                one, tuple(reply.text for reply in row), tuple(next(good) for _ in row),
                 tuple(reply.finish == "stop" for reply in row),
             )
             for one, row in zip(scenes, rows, strict=True)
         ]  # fmt: skip
 
-    def _good(self, scene: Scene, text: str) -> bool:
-        """Whether an answer is what the lesson wants: by its rule, else by what it means; the rule of a chain is its
-        first lesson's alone."""
-        if has_rule(scene.check) and scene.family != "chain":
-            return passes(text, scene.check)
-        said_D, wanted_D = self.embedder.embed([text, scene.answer or ""])
-        return float(said_D @ wanted_D) >= SAME
+    def _good(self, said: Sequence[tuple[Scene, str]]) -> list[bool]:
+        """Whether each answer is what its lesson wants: by its rule, else by what it means, and by the rubric where
+        that leaves it open; the rule of a chain is its first lesson's alone."""
+        ruled = [has_rule(one.check) and one.family != "chain" for one, _ in said]
+        out = [rule and passes(text, one.check) for rule, (one, text) in zip(ruled, said, strict=True)]
+        open_ = [at for at, rule in enumerate(ruled) if not rule]
+        if open_:
+            said_D = self.embedder.embed([said[at][1] for at in open_])
+            cosine_O = (said_D * self.embedder.embed([said[at][0].answer or "" for at in open_])).sum(axis=1)
+            for at, cosine in zip(open_, cosine_O, strict=True):
+                out[at] = bool(cosine >= SAME)
+            unsure = [at for at, cosine in zip(open_, cosine_O, strict=True) if ALIKE <= cosine < SAME]
+            for at, well in zip(unsure, self.rubric.good([said[at] for at in unsure]) if self.rubric else ()):  # noqa: B905
+                out[at] = well is True
+        return out
 
 
 def _cycled(some: Sequence[Sampled], count: int) -> list[Sampled]:

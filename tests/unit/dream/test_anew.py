@@ -44,6 +44,12 @@ def test_new_wordings_have_the_lessons_answer_and_are_new(
     assert not questions(first) & questions(anew.dream([own(sister), own(deploy)], 2)), "none twice"
 
 
+def test_past_the_deadline_nothing_is_worded(engine: Any, embedder: Any, lessons: dict[str, Lesson]) -> None:
+    anew = made(engine, embedder, set())
+    anew.deadline = -1.0
+    assert anew.dream([own(lessons["sister"])], 1) == [] and engine.completions == []
+
+
 def test_it_is_as_many_as_are_wanted(engine: Any, embedder: Any, lessons: dict[str, Lesson]) -> None:
     assert len(made(engine, embedder, set(), 1).dream([own(lessons["sister"])], 1)) == 1
 

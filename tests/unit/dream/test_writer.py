@@ -12,7 +12,7 @@ from slowwave.dream import written as room
 from slowwave.dream.collide import Collider, Memory
 from slowwave.dream.dreamer import bounded, once
 from slowwave.dream.make import scene
-from slowwave.dream.settings import DreamSettings
+from slowwave.dream.settings import DreamSettings, endpoint
 from slowwave.dream.writer import Budgeted
 from slowwave.dream.written import written
 from slowwave.errors import SettingsError, UpstreamError
@@ -173,7 +173,7 @@ def test_a_night_is_bounded_by_its_setting(dreamer: Callable[..., Any], lessons:
 def test_an_endpoint_is_an_address_and_a_model(wrong: str) -> None:
     with pytest.raises(SettingsError, match="names no endpoint and model"):
         DreamSettings(dreamer=wrong)
-    assert DreamSettings(dreamer="http://127.0.0.1:8000/v1#org/qwen").endpoint == (
-        "http://127.0.0.1:8000/v1", "org/qwen",
-    )  # fmt: skip
-    assert not all(DreamSettings(dreamer="qwen").endpoint)
+    with pytest.raises(SettingsError, match=r"dream\.rubric .* names no endpoint and model"):
+        DreamSettings(rubric=wrong)
+    assert endpoint("http://127.0.0.1:8000/v1#org/qwen") == ("http://127.0.0.1:8000/v1", "org/qwen")
+    assert not all(endpoint("qwen"))

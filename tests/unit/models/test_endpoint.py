@@ -11,6 +11,7 @@ import pytest
 
 from slowwave.errors import UpstreamError
 from slowwave.models.endpoint import Endpoint
+from slowwave.records import Message
 from tests.unit.serve.test_upstream import WHOLE, FakeUpstream
 
 OPTIONS = {"max_new_tokens": 40, "temperature": 0.8}
@@ -47,6 +48,14 @@ def test_a_cut_answer_has_no_last_line(server: FakeUpstream) -> None:
     assert "authorization" not in server.asked[0][1]
 
 
+def test_chats_are_answered_greedily(server: FakeUpstream) -> None:
+    chats: list[tuple[Message, ...]] = [({"role": "user", "content": text},) for text in ("one", "two")]
+    assert Endpoint(server.url, "big").reply(chats, max_new_tokens=4) == ["Hi there"] * 2
+    bodies = [body for _, _, body in server.asked]
+    assert sorted(body["messages"][0]["content"] for body in bodies) == ["one", "two"]
+    assert all(body["temperature"] == 0 and body["max_tokens"] == 4 and body["model"] == "big" for body in bodies)
+
+
 @pytest.mark.parametrize(
     "reply",
     [b"no json", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}', b'{"choices": 3}',
@@ -54,7 +63,7 @@ def test_a_cut_answer_has_no_last_line(server: FakeUpstream) -> None:
 )  # fmt: skip
 def test_what_is_no_answer_is_one_error(server: FakeUpstream, reply: bytes) -> None:
     server.reply = reply
-    with pytest.raises(UpstreamError, match="The dreamer at http"):
+    with pytest.raises(UpstreamError, match="The model big at http"):
         Endpoint(server.url, "big").complete(["one"], **OPTIONS)  # type: ignore[arg-type]
 
 

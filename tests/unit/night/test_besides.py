@@ -44,6 +44,12 @@ def test_that_it_was_dreamt_once_more_is_said_where_it_was(night: NightFolder) -
     assert dreams(night, diversity=DIVERSE, again=True, poor=True).endswith(" too much alike, and these still are.")
 
 
+def test_a_judge_that_fell_silent_is_told_of(night: NightFolder) -> None:
+    assert "rubric" not in dreams(night)
+    night.write("dreams.json", night.read("dreams.json") | {"unjudged": "The model big is silent."})
+    assert besides(night)["Dreams"].endswith("; the model with a rubric judged no more: The model big is silent.")
+
+
 @pytest.mark.parametrize(
     ("trusted", "told"),
     [

@@ -18,7 +18,8 @@ from slowwave.dream.diversity import Diversity
 from slowwave.dream.dreamer import Dreamer
 from slowwave.memory.graph import Graph, Links
 from slowwave.models.endpoint import Endpoint
-from slowwave.night.rooms import DREAMER_KEY, ModelRooms
+from slowwave.night.roles import KEY
+from slowwave.night.rooms import ModelRooms
 from slowwave.records import Label, Lesson, Message, Node
 from tests.unit.dream.conftest import DEPLOY, SISTER, Echo, Hashes
 
@@ -108,13 +109,13 @@ def test_the_dreamer_of_the_settings_writes(dreamt: Any, monkeypatch: pytest.Mon
         return [[""] * n for _ in prompts]
 
     monkeypatch.setattr(Endpoint, "complete", complete)
-    monkeypatch.setenv(DREAMER_KEY, "secret")
+    monkeypatch.setenv(KEY, "secret")
     engine, _ = dreamt("dream.dreamer=http://127.0.0.1:9/v1#big")
     assert asked == [("http://127.0.0.1:9/v1", "big", {"authorization": "Bearer secret"})] and not engine.completions
     loaded: list[Any] = []
     other = Model()
     other.version = None
-    monkeypatch.setattr("slowwave.night.rooms.resolve", lambda name, cache: name)
+    monkeypatch.setattr("slowwave.night.roles.resolve", lambda name, cache: name)
     monkeypatch.setattr(
         "slowwave.models.engine.Engine", SimpleNamespace(load=lambda *what, **_: loaded.append(what) or other)
     )
@@ -127,6 +128,40 @@ def test_a_dreamer_that_is_down_does_not_end_the_night(dreamt: Any) -> None:
     assert "cannot be used" in found.spent.stopped and found.scenes
 
 
+def test_who_judges_by_a_rubric_refuses_scenes(dreamt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint, or a larger model that is loaded once; without one nobody is asked."""
+    said = lambda found: [one.messages[-1]["content"] for one in found.scenes if one.family == "composed"]  # noqa: E731
+    _, usual = dreamt()
+    refused = said(usual)[3]
+    asked: list[str] = []
+
+    def reply(self: Any, chats: Any, *, max_new_tokens: int) -> list[str]:
+        assert max_new_tokens == 4
+        asked.extend(chat[0]["content"] for chat in chats)
+        return ["No." if f"\n{refused}\n" in chat[0]["content"] else "Yes." for chat in chats]
+
+    monkeypatch.setattr(Endpoint, "reply", reply)
+    engine, found = dreamt("dream.rubric=http://127.0.0.1:9/v1#big")
+    assert said(found) == [text for text in said(usual) if text != refused] and not found.unjudged
+    assert len(asked) > len(said(found)) and engine.completions, "the learner dreams, and is judged by another"
+    loaded: list[Any] = []
+    other = SimpleNamespace(
+        generate=lambda chats, **options: [[SimpleNamespace(text=text)] for text in reply(None, chats, **options)]
+    )
+    monkeypatch.setattr("slowwave.night.roles.resolve", lambda name, cache: name)
+    monkeypatch.setattr(
+        "slowwave.models.engine.Engine", SimpleNamespace(load=lambda *what, **_: loaded.append(what) or other)
+    )
+    _, again = dreamt("dream.rubric=larger")
+    assert loaded == [("larger",)] and said(again) == said(found)
+
+
+def test_a_judge_that_is_down_does_not_end_the_night(dreamt: Any) -> None:
+    _, usual = dreamt()
+    _, found = dreamt("dream.rubric=http://127.0.0.1:9/v1#big")
+    assert "cannot be used" in found.unjudged and len(found.scenes) == len(usual.scenes)
+
+
 def test_seconds_are_a_budget_too(dreamt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr("slowwave.dream.writer.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
@@ -135,6 +170,16 @@ def test_seconds_are_a_budget_too(dreamt: Any, monkeypatch: pytest.MonkeyPatch) 
     assert len(engine.completions) == 2
     engine, found = dreamt("dream.written=3")
     assert not found.spent.stopped and len(engine.completions) > 2
+
+
+def test_what_is_worded_anew_is_of_the_same_budgets(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path / "home", (*SMALL, "dream.max_tokens=5"))
+    rooms: Any = ModelRooms(settings, tmp_path, engine=Model(), embedder=Hashes())  # type: ignore[arg-type]
+    options: dict[str, Any] = {"more": {}, "older": {}, "before": [], "progress": lambda *_: None}
+    found = rooms.dream([SISTER], [], [], None, seed=1, deadline=9e9, **options)
+    anew = rooms._anew(found.scenes, set(), 1, 9e9)
+    assert anew.wordings.writer.spent is found.spent and found.spent.tokens > 5
+    assert anew.wordings.writer.complete(["Once more."]) == [[]]
 
 
 def test_what_the_night_knows_reaches_the_dreamer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from slowwave.config import load_settings
+from slowwave.dream.rubric import Rubric
 from slowwave.learn.train import Trained
 from slowwave.night.rooms import ModelRooms
+from tests.unit.dream.conftest import Hashes
 
 
 class Engine:
@@ -52,14 +54,15 @@ def test_contexts_are_kept_by_base_and_precision_and_deleted_when_no_longer_wish
 
 
 def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, tmp_path):
-    planned, given = [], []
+    planned, given, roles = [], [], []
     weights = SimpleNamespace(at=lambda fraction: None, save=lambda folder: {"bytes": 0}, release=lambda: None)
 
     class Planned:
         converged = {"b", "a"}  # noqa: RUF012
 
-        def __init__(self, engine, embedder, scenes, taught, dream, *_, more, **__):
+        def __init__(self, engine, embedder, scenes, taught, dream, *_, more, **others):
             planned.append((scenes, dream.rounds, more))
+            roles.append(others)
 
         def plan(self):
             return "the rounds"
@@ -69,16 +72,20 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     monkeypatch.setattr("slowwave.learn.train.train", lambda *_, **told: given.append(told) or Trained(weights))
     monkeypatch.setattr("slowwave.night.decisions.curriculum", lambda *told: given.append(told[-1]) or taught)
 
-    def report(rounds):
-        settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0"))
-        rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder="embedder")
+    def report(rounds, *wished, embedder="embedder", scenes=("scene",)):
+        settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0", *wished))
+        rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder=embedder)
         told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set()}
-        return rooms.train(["scene"], [], **told, seed=0, deadline=9.0, on_step=print)
+        return rooms.train(list(scenes), [], **told, seed=0, deadline=9.0, on_step=print)
 
     assert report(1).converged is None and planned == [] and given[-1]["rounds"] is None
     assert report(3).converged == ["a", "b"] and planned == [(["scene"], 3, {"a": 2.0})]
     more, told = given[-2:]
     assert more == {"a": 2.0} and (told["rounds"], told["deadline"]) == ("the rounds", 9.0)
+    assert roles[-1] == {"anew": None, "rubric": None}, "neither was wished for"
+    report(3, "dream.rubric=http://127.0.0.1:9/v1#big", "dream.anew=5", embedder=Hashes(), scenes=())
+    assert isinstance(roles[-1]["rubric"], Rubric)
+    assert (roles[-1]["anew"].each, roles[-1]["anew"].deadline) == (5, 9.0)
 
 
 def test_a_night_that_trains_nothing_loads_no_model_library():

@@ -11,6 +11,7 @@ import pytest
 
 from slowwave.dream.loop import reinforced
 from slowwave.dream.make import scene, user
+from slowwave.dream.rubric import Rubric
 from slowwave.dream.settings import DreamSettings
 from slowwave.learn.decision import Decision
 from slowwave.learn.settings import LearnSettings
@@ -154,7 +155,29 @@ def test_an_answer_to_half_of_a_chain_is_not_good() -> None:
 
     both = replace(SCENES[0], kind="chain", family="chain", answer="Ilse Tea")
     made = Rounds(None, Embedder(), SCENES, Curriculum([], [], []), DreamSettings(), LEARN, 0)
-    assert made._good(SCENES[0], "Ilse") and not made._good(both, "Ilse") and made._good(both, "Ilse Tea")
+    assert made._good([(SCENES[0], "Ilse"), (both, "Ilse"), (both, "Ilse Tea")]) == [True, False, True]
+
+
+def test_what_rule_and_vectors_leave_open_a_rubric_decides() -> None:
+    class Embedder:
+        def embed(self, texts: Any) -> Any:
+            return np.array(
+                [{"far": (0.0, 1.0), "half": (0.6, 0.8), "other": (0.6, 0.8)}.get(t, (1.0, 0.0)) for t in texts]
+            )
+
+    asked: list[str] = []
+
+    def ask(chats: Any) -> list[str]:
+        asked.extend(chat[0]["content"] for chat in chats)
+        return ["yes" if "half" in chat[0]["content"] else "hm" for chat in chats]
+
+    free = replace(SCENES[0], check=Check())
+    said = [(SCENES[0], "half"), (free, "half"), (free, "other"), (free, "far"), (free, "same")]
+    verdicts = lambda rubric: Rounds(  # noqa: E731
+        None, Embedder(), SCENES, Curriculum([], [], []), DreamSettings(), LEARN, 0, rubric=rubric
+    )._good(said)
+    assert verdicts(None) == [False, False, False, False, True]
+    assert verdicts(Rubric(ask)) == [False, True, False, False, True] and len(asked) == 2
 
 
 class Anew:
