@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -34,9 +35,10 @@ def of_experience(lived: Experience) -> Item:
 
 
 def of_lesson(lesson: Lesson, learned_from: Sequence[Experience]) -> Item:
-    """One lesson. It comes from its experiences, and corrects those in which something else was answered."""
-    time = max((moment(one.time) for one in learned_from), default=0.0)
-    node = Node(f"lesson:{lesson.id}", lesson.persona, "lesson", lesson_line(lesson), time, lesson.authority)
+    """One lesson. It comes from its experiences, and corrects those in which something else was answered. One that was
+    taught outright is as old as its link."""
+    learned = max((moment(one.time) for one in learned_from), default=time.time())
+    node = Node(f"lesson:{lesson.id}", lesson.persona, "lesson", lesson_line(lesson), learned, lesson.authority)
     answered = [one for one in learned_from if any(message["role"] == "assistant" for message in one.messages)]
     return Item(
         node, _UNKNOWN, f"{lesson.question}\n{lesson.answer}" if lesson.question else lesson.note,

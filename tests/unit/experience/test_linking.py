@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,13 @@ def test_what_was_erased_elsewhere_and_came_again_is_linked_again(filled: Store)
     assert mine(before) and {frozenset(link) for link in mine(links(filled))} == {
         frozenset(one) for one in mine(before)
     }
+
+
+def test_a_lesson_that_was_taught_outright_is_as_old_as_its_link(filled: Store) -> None:
+    before = time.time()
+    filled.save_lesson(dataclasses.replace(TRAM, id="taught", note="The key is under the mat.", experiences=()))
+    Linker(filled, Words(), "default").link()
+    assert next(n for n in filled.graph.load("default").nodes if n.id == "lesson:taught").time >= before
 
 
 def test_personas_share_nothing(filled: Store) -> None:
