@@ -35,14 +35,14 @@ class Roles:
         count = lambda text: len(self.learner.tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
         return Budgeted(writer, count, dream.max_tokens, dream.max_seconds)
 
-    def rubric(self) -> Rubric | None:
-        """Who judges what rules and vectors leave open, if anybody does."""
+    def rubric(self, deadline: float) -> Rubric | None:
+        """Who judges what rules and vectors leave open until the deadline, if anybody does."""
         if not (name := self.settings.dream.rubric):
             return None
         model = self._other(name)
         if all(endpoint(name)):
-            return Rubric(partial(model.reply, max_new_tokens=_VERDICT))
-        return Rubric(lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)])
+            return Rubric(partial(model.reply, max_new_tokens=_VERDICT), deadline)
+        return Rubric(lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)], deadline)
 
     def _other(self, name: str) -> Any:
         if name != self.settings.dream.rubric:

@@ -214,7 +214,7 @@ class ModelRooms:
         from slowwave.dream.collide import Collider
 
         collider = Collider(memories, self.embedder, graph) if memories else None
-        settings, rubric = self.settings.dream, self._roles.rubric()
+        settings, rubric = self.settings.dream, self._roles.rubric(deadline)
         self._writer = writer = self._roles.writer()
 
         def once(settings: DreamSettings, seed: int) -> Dreamt:
@@ -251,7 +251,7 @@ class ModelRooms:
         rounds = None
         if dream.rounds > 1:
             anew = self._anew(scenes, asked, seed, deadline)
-            rubric = self._roles.rubric()
+            rubric = self._roles.rubric(deadline)
             rounds = Rounds(
                 engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric
             )  # fmt: skip

@@ -138,7 +138,7 @@ def test_who_judges_by_a_rubric_refuses_scenes(dreamt: Any, monkeypatch: pytest.
     def reply(self: Any, chats: Any, *, max_new_tokens: int) -> list[str]:
         assert max_new_tokens == 4
         asked.extend(chat[0]["content"] for chat in chats)
-        return ["No." if f"\n{refused}\n" in chat[0]["content"] else "Yes." for chat in chats]
+        return ["No." if f'Message: "{refused}"' in chat[0]["content"] else "Yes." for chat in chats]
 
     monkeypatch.setattr(Endpoint, "reply", reply)
     engine, found = dreamt("dream.rubric=http://127.0.0.1:9/v1#big")
