@@ -152,7 +152,7 @@ class ModelRooms:
     ) -> None:
         self.settings, self.cache = settings, cache
         self._judge: Judge | None = None
-        self._writer: Budgeted | None = None  # of tonight's dreams
+        self._writer: Budgeted | None = None  # of tonight's dreams, where it is the learner
         if engine is not None:
             self.engine = engine
         if embedder is not None:
@@ -215,7 +215,8 @@ class ModelRooms:
 
         collider = Collider(memories, self.embedder, graph) if memories else None
         settings, rubric = self.settings.dream, self._roles.rubric(deadline)
-        self._writer = writer = self._roles.writer()
+        writer = self._roles.writer()
+        self._writer = None if settings.dreamer else writer  # a larger one is needed no more tonight
 
         def once(settings: DreamSettings, seed: int) -> Dreamt:
             dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer, rubric)
