@@ -35,6 +35,7 @@ class Memory:
     answer: str
     experiences: tuple[str, ...] = ()
     authority: Authority = "unknown"
+    about: tuple[str, ...] = ()  # what it speaks of, where its question does not say: of what was made of lessons
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Collider:
         """Without a graph every memory is as likely."""
         self.memories, self.embedder, self.graph = list(memories), embedder, graph
         self._at = {memory.node: at for at, memory in enumerate(self.memories)}
-        texts = [memory.question for memory in self.memories]
-        self._vectors_M_D = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
+        texts = [memory.about or (memory.question,) for memory in self.memories]
+        every_T_D = embedder.embed([text for some in texts for text in some]) if texts else np.zeros((0, 1), np.float32)
+        self._about = np.split(every_T_D, np.cumsum([len(some) for some in texts])[:-1]) if texts else []
 
     def groups(
         self, lesson: Lesson, count: int, rng: np.random.Generator, held: Collection[str] = ()
@@ -77,9 +79,9 @@ class Collider:
 
     def _apart(self, found: list[Collision], group: list[Collision]) -> list[Collision]:
         """The group and what was taken for it out of `found`: what is far from all others in it."""
-        vector = lambda one: self._vectors_M_D[self._at[one.memory.node]]  # noqa: E731
+        about = lambda one: self._about[self._at[one.memory.node]]  # noqa: E731
         for one in list(found):
-            if len(group) < AT_ONCE and all(float(vector(one) @ vector(other)) < FAR for other in group):
+            if len(group) < AT_ONCE and all(float((about(one) @ about(other).T).max()) < FAR for other in group):
                 group = [*group, one]
                 found.remove(one)
         return group
@@ -88,7 +90,8 @@ class Collider:
         """The memories that the lesson does not come from, and that are not about the same thing."""
         if not self.memories:
             return set()
-        near_M = self._vectors_M_D @ self.embedder.embed([lesson.question or lesson.note])[0]
+        asked_D = self.embedder.embed([lesson.question or lesson.note])[0]
+        near_M = [float((vectors @ asked_D).max()) for vectors in self._about]
         own = set(lesson.experiences)
         return {
             at for at, memory in enumerate(self.memories)

@@ -40,7 +40,7 @@ class Dreamer:
         """Args:
         collider: finds the memories to collide lessons with; None dreams of each lesson alone.
         writer: who writes wordings and situations; None is the base itself.
-        rubric: who refuses scenes that rules and vectors let pass; None refuses none.
+        rubric: who refuses wordings that rules and vectors let pass; None refuses none.
         """
         self.engine, self.embedder, self.settings, self.judge = engine, embedder, settings, judge
         self.collider, self.writer, self.rubric = collider, writer or engine, rubric
@@ -83,15 +83,16 @@ class Dreamer:
                 scenes += written(self.writer, lessons, self.collider, self.embedder, self.settings, seed, rng, tell)
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
+            if self.rubric is not None:  # before situations, which say on purpose who else asks
+                scenes = self.rubric.kept(scenes, lessons)
             if self.collider is not None and self.settings.collided:  # what is said to near misses goes before others
                 scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = situations.collide(scenes, lessons, self.collider, self.settings, rng, older or {})
             scenes = bounded(once(scenes), self.settings.max_scenes)
             scenes = answered(self.engine, scenes, self.settings, tell)
             scenes = distil.fill(self.engine, scenes, lessons, seed, judge=self.judge)
-            if self.settings.sensible < 1 or self.rubric:
-                keep = self.settings.sensible
-                scenes = sensible(self.engine, self.embedder, scenes, lessons, keep, self.rubric)
+            if self.settings.sensible < 1:
+                scenes = sensible(self.engine, self.embedder, scenes, lessons, self.settings.sensible)
         held = forbidden | questions(s for s in scenes if s.split == "exam")
         return [s for s in scenes if s.split == "exam" or normalise(s.messages[-1]["content"]) not in held]
 

@@ -1,5 +1,4 @@
-"""Whether a dreamt scene is sensible, new, and of the kind it claims: rules first, then the embedder, then a model with
-a rubric where there is one, then how likely the base finds it.
+"""Whether a dreamt scene is sensible, new, and of the kind it claims: rules first, then the embedder, then the model.
 
 Of its kind: the base that is told the lesson finds the lesson's answer likely there. It need not be able to answer
 alone; a scene is one in which who knows the lesson would say it.
@@ -14,7 +13,6 @@ import numpy as np
 
 from slowwave.dream.distil import note
 from slowwave.dream.filters import Embeds, keeps_secret
-from slowwave.dream.rubric import Rubric
 from slowwave.records import Lesson, Message, Scene
 
 LONGEST = 80  # words of a message
@@ -29,11 +27,9 @@ class Reads(Protocol):
 
 
 def sensible(
-    engine: Reads, embedder: Embeds, scenes: Sequence[Scene], lessons: Sequence[Lesson], keep: float,
-    rubric: Rubric | None = None,
-) -> list[Scene]:  # fmt: skip
-    """The scenes without the worst of those in which lessons apply: of every lesson the share `keep` stays, or less,
-    where more are refused.
+    engine: Reads, embedder: Embeds, scenes: Sequence[Scene], lessons: Sequence[Lesson], keep: float
+) -> list[Scene]:
+    """The scenes without the worst of those in which lessons apply: of every lesson the share `keep` stays.
 
     A lesson's own exchange, scenes of other kinds and those of the exam are not judged.
     """
@@ -44,13 +40,9 @@ def sensible(
     ]  # fmt: skip
     ruled = _ruled_out(scenes, judged, by_id, embedder)
     asked = [at for at in judged if at not in ruled and scenes[at].answer]
-    if rubric is not None:
-        verdicts = rubric.sensible([(scenes[at], by_id[scenes[at].lesson or ""]) for at in asked])
-        ruled |= {at for at, well in zip(asked, verdicts, strict=True) if well is False}
-        asked = [at for at in asked if at not in ruled]
+    value = dict(zip(asked, _values(engine, [scenes[at] for at in asked], by_id), strict=True))
     dropped = set(ruled)
-    value = dict(zip(asked, _values(engine, [scenes[at] for at in asked], by_id), strict=True)) if keep < 1 else {}
-    for lesson in by_id if keep < 1 else ():
+    for lesson in by_id:
         mine = sorted((at for at in asked if scenes[at].lesson == lesson), key=lambda at: -value[at])
         every = sum(scenes[at].lesson == lesson for at in judged)
         dropped |= set(mine[max(1, round(keep * every)) :])

@@ -46,7 +46,7 @@ class DreamSettings:
     similarity: float = 0.5  # least cosine similarity (MiniLM) of a wording to the question it rewords
     collided: float = 0.0  # share of the training scenes that are dreamt once more, collided with other memories
     sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
-    rubric: str = ""  # who judges what rules and vectors leave open, scenes and answers: as `dreamer`; empty: nobody
+    rubric: str = ""  # a larger model, as in `dreamer`, that judges wordings, and answers between rounds; empty: none
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
     anew: int = 8  # wordings a lesson that the model as it is by then writes between two rounds
     answers: int = 4  # sampled to each scene that may be chosen
@@ -57,7 +57,7 @@ class DreamSettings:
     written: int = 0  # situations a lesson that the dreamer writes, each with a near miss; for a larger one
     max_scenes: int = 0  # training scenes a night in which lessons apply; 0: as many as there are
     max_tokens: int = 0  # tokens a night that the dreamer writes; 0: no bound
-    max_seconds: float = 0.0  # seconds a night that it may take to write them; 0: no bound
+    max_seconds: float = 0.0  # seconds a night that it may take to write them, and `rubric` to judge; 0: no bound
     diversity: float = 0.8  # share of the first ten nights' that dreams keep, or they are dreamt once more, hotter
     rehearsal: int = 27  # wordings of every earlier lesson that are rehearsed, if a night has time for so many
 

@@ -126,7 +126,7 @@ def situated(
         bridge = _BRIDGES[int(rng.integers(len(_BRIDGES)))] if lesson.kind != "cue" else ""
         text = f"{bridge}{lowered(text)}" if bridge.endswith((", ", "and ")) else f"{bridge}{text}"
     elif way == "preface":
-        used = collisions[:1]
+        used = [one for one in collisions if not one.memory.about][:1]
         text = _prefaced(text, used[0].memory.question, rng) if used else text
     elif way == "story":
         text = _told(text, rng, (lesson.cue or "").partition("|")[0] if lesson.kind == "cue" else None)

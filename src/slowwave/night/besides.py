@@ -28,19 +28,29 @@ def _dreams(dreams: dict[str, Any]) -> str:
         again = ", dreamt once more as the first were too much alike" if dreams["again"] else ""
         again += ", and these still are" if dreams.get("poor") else ""
         parts.append(f"{diverse['distinct']:.0%} of word pairs are new, spread {diverse['spread']:.2f}{again}")
-    if unjudged := dreams.get("unjudged"):
-        parts.append(f"the model with a rubric judged no more: {unjudged.rstrip('.')}")
+    if dreams.get("judged"):
+        parts.append(_judged(dreams["judged"], "wordings"))
     return "; ".join(parts) + "."
+
+
+def _judged(told: dict[str, Any], what: str) -> str:
+    """What a model with a rubric made of scenes or answers."""
+    neither = f", and said neither yes nor no to {told['open']}" if told["open"] else ""
+    more = f"; it judged no more: {told['stopped'].rstrip('.')}" if told["stopped"] else ""
+    return f"of {told['asked']} {what} a model with a rubric refused {told['refused']}{neither}{more}"
 
 
 def _rounds(night: NightFolder) -> str:
     """Which lessons' old reflex fired on none of enough novel scenes, in a night of rounds."""
-    converged = night.read(files.EXAM)["training"].get("converged")
+    training = night.read(files.EXAM)["training"]
+    converged = training.get("converged")
     if converged is None:
         return ""
     lessons = night.read(files.LESSONS)["lessons"]
     open_ = [row["note"] for row in lessons if row["id"] not in converged]
     done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
+    if training.get("judged"):
+        done += f"; {_judged(training['judged'], 'answers')}"
     if not open_:
         return f"{done}."
     named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")

@@ -25,16 +25,17 @@ def memories(store: Store, persona: str, permission: Permission) -> list[Memory]
 
     What was erased is in the store no more, and a refused lesson is no memory.
     """
+    every = store.lessons(persona)
     allowed = [
-        lesson for lesson in store.lessons(persona)
+        lesson for lesson in every
         if lesson.status != "refused" and permitted(store, lesson, permission)
     ]  # fmt: skip
     out = [
         Memory(f"lesson:{one.id}", one.question, one.answer, one.experiences, one.authority)
         for one in allowed if one.question and one.answer
     ]  # fmt: skip
-    out += _consolidated(store.lessons(persona), {f"lesson:{one.id}": one for one in allowed})
-    corrected = {id for lesson in store.lessons(persona) for id in lesson.experiences}
+    out += _consolidated(every, {f"lesson:{one.id}": one for one in allowed})
+    corrected = {id for lesson in every for id in lesson.experiences}
     asked = {normalise(one.question) for one in out}
     for lived in store.experiences(persona)[-MOST:]:
         said = lived.messages
@@ -56,10 +57,12 @@ def _consolidated(lessons: Sequence[Lesson], allowed: Mapping[str, Lesson]) -> l
     for item in consolidated(one for one in lessons if one.night in nights):
         if all(id in allowed for id in item.derived_from):
             of = [allowed[id] for id in item.derived_from]
+            while len(said := " ".join(one.note for one in of)) > LONGEST:
+                of.pop()
             lived = tuple(dict.fromkeys(id for one in of for id in one.experiences))
-            said = " ".join(one.note for one in of)
-            out.append(Memory(item.node.id, ASKED[item.node.kind], said, lived, item.node.authority))
-    return out
+            about = tuple(one.question or one.note for one in of)
+            out.append(Memory(item.node.id, ASKED[item.node.kind], said, lived, item.node.authority, about))
+    return [one for one in out if one.about]
 
 
 def _called_wrong(lived: Experience) -> bool:

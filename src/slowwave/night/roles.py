@@ -17,46 +17,50 @@ from slowwave.models.zoo import resolve
 if TYPE_CHECKING:
     from slowwave.models.engine import Engine
 
-KEY = "SLOWWAVE_DREAMER_KEY"  # of whoever is behind an endpoint
+DREAMER_KEY, RUBRIC_KEY = "SLOWWAVE_DREAMER_KEY", "SLOWWAVE_RUBRIC_KEY"  # of who is behind an endpoint
 _VERDICT = 4  # tokens of a yes or no
 
 
 class Roles:
-    """The roles of one night beside the learner. A model that judges stays loaded: rounds ask it again."""
+    """The roles of one night beside the learner. A model on this machine that has both is loaded once."""
 
     def __init__(self, settings: Settings, cache: Path, learner: Engine) -> None:
         self.settings, self.cache, self.learner = settings, cache, learner
-        self._judge: Any = None
+        self._loaded: dict[str, Engine] = {}
 
     def writer(self) -> Budgeted:
         """Who writes tonight's dreams, within the night's budgets."""
         dream = self.settings.dream
-        writer: Writes = self._other(dream.dreamer) if dream.dreamer else cast("Any", self.learner)
+        writer: Writes = self._other(dream.dreamer, DREAMER_KEY) if dream.dreamer else cast("Any", self.learner)
         count = lambda text: len(self.learner.tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
         return Budgeted(writer, count, dream.max_tokens, dream.max_seconds)
 
     def rubric(self, deadline: float) -> Rubric | None:
-        """Who judges what rules and vectors leave open until the deadline, if anybody does."""
-        if not (name := self.settings.dream.rubric):
+        """Who judges what rules and vectors let pass, until the deadline and as long as dreams may be written."""
+        dream = self.settings.dream
+        if not dream.rubric:
             return None
-        model = self._other(name)
-        if all(endpoint(name)):
-            return Rubric(partial(model.reply, max_new_tokens=_VERDICT), deadline)
-        return Rubric(lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)], deadline)
+        model = self._other(dream.rubric, RUBRIC_KEY)
+        if all(endpoint(dream.rubric)):
+            return Rubric(partial(model.reply, max_new_tokens=_VERDICT), deadline, dream.max_seconds)
+        ask = lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)]  # noqa: E731
+        return Rubric(ask, deadline, dream.max_seconds)
 
-    def _other(self, name: str) -> Any:
-        if name != self.settings.dream.rubric:
-            return self._loaded(name)
-        self._judge = self._judge or self._loaded(name)
-        return self._judge
+    def release(self) -> None:
+        """Lets go of the models that will not be asked again tonight: all but who judges between rounds."""
+        dream = self.settings.dream
+        kept = dream.rubric if dream.rounds > 1 else ""
+        self._loaded = {name: model for name, model in self._loaded.items() if name == kept}
 
-    def _loaded(self, name: str) -> Any:
+    def _other(self, name: str, key: str) -> Any:
         if all(endpoint(name)):
             from slowwave.models.endpoint import Endpoint
 
-            return Endpoint(*endpoint(name), key=os.environ.get(KEY))
-        from slowwave.models.engine import Engine
+            return Endpoint(*endpoint(name), key=os.environ.get(key))
+        if name not in self._loaded:
+            from slowwave.models.engine import Engine
 
-        model = self.settings.model
-        device = None if model.device == "auto" else model.device
-        return Engine.load(resolve(name, self.cache), device=device, dtype=model.dtype)
+            model = self.settings.model
+            device = None if model.device == "auto" else model.device
+            self._loaded[name] = Engine.load(resolve(name, self.cache), device=device, dtype=model.dtype)
+        return self._loaded[name]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from slowwave.config import Settings
 from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
+from slowwave.dream.rubric import Judged
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Spent
 from slowwave.exam.examine import ExamResult, examine
@@ -74,6 +75,7 @@ class TrainReport:
     anchors: int
     bytes: int
     converged: list[str] | None = None  # lessons that had converged by the last round; None without rounds
+    judged: Judged | None = None  # what a model with a rubric made of the answers between rounds
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Dreamt:
     diversity: Diversity | None = None
     again: bool = False  # they had collapsed, and were dreamt once more
     poor: bool = False  # and are still too much alike
-    unjudged: str = ""  # why the model with a rubric judged no more of them, if so
+    judged: Judged | None = None  # what a model with a rubric made of them
 
 
 class Rooms(Protocol):
@@ -216,21 +218,23 @@ class ModelRooms:
         collider = Collider(memories, self.embedder, graph) if memories else None
         settings, rubric = self.settings.dream, self._roles.rubric(deadline)
         writer = self._roles.writer()
-        self._writer = None if settings.dreamer else writer  # a larger one is needed no more tonight
+        self._writer = None if settings.dreamer else writer
 
         def once(settings: DreamSettings, seed: int) -> Dreamt:
             dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer, rubric)
             scenes = dreamer.dream(
                 lessons, earlier=earlier, more=more, older=older, seed=seed, deadline=deadline, on_progress=progress
             )
-            unjudged = rubric.stopped if rubric else ""
-            return Dreamt(scenes, writer.spent, diversity(scenes, self.embedder), unjudged=unjudged)
+            judged = rubric.told if rubric else None
+            return Dreamt(scenes, writer.spent, diversity(scenes, self.embedder), judged=judged)
 
         first = once(settings, seed)
         if first.diversity is None or first.diversity.holds(before, settings.diversity):
+            self._roles.release()
             return first
         hotter = settings.within(temperature=settings.temperature * HOTTER, samples=settings.samples + 1)
         second = once(hotter, seed + 1)
+        self._roles.release()
         worth = lambda one: one.diversity.distinct + one.diversity.spread if one.diversity else 0.0  # noqa: E731
         best = max(first, second, key=worth)
         poor = best.diversity is None or not best.diversity.holds(before, settings.diversity)
@@ -249,13 +253,12 @@ class ModelRooms:
         started = engine.load_adapter(start) if start is not None else None
         dream, learn = self.settings.dream, self.settings.learn
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
-        rounds = None
+        rounds = rubric = None
         if dream.rounds > 1:
-            anew = self._anew(scenes, asked, seed, deadline)
-            rubric = self._roles.rubric(deadline)
+            anew, rubric = self._anew(scenes, asked, seed, deadline), self._roles.rubric(deadline)
             rounds = Rounds(
                 engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric
-            )  # fmt: skip
+            )
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,
@@ -270,11 +273,12 @@ class ModelRooms:
         return TrainReport(
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
             int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
+            rubric.told if rubric else None,
         )  # fmt: skip
 
     def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float) -> Anew | None:
-        """What dreams once more between two rounds, from what is left of the night's budgets; a larger dreamer writes
-        no other than it has written."""
+        """What dreams once more between two rounds, within what dreaming has left of the budgets (after a resume, all
+        of them); a larger dreamer writes no other than it has written."""
         from slowwave.dream import bank
         from slowwave.dream.anew import Anew
         from slowwave.dream.make import questions

@@ -111,7 +111,8 @@ class Rounds:
         """What no round has held still yet, most of the near misses, beside what taught the lessons: without it they
         would be taken over, and the rate would end where it was high."""
         anchors = [anchor for some in held for anchor in some]
-        if anchors and self.settings.anchor_batch:
+        if anchors and self.settings.anchor_batch and self.settings.kl_weight:
+            steps = max(steps, -(-len(anchors) // self.settings.anchor_batch))
             yield Round([one for one in learnt if one.weight > 0], steps, anchors, anneal)
 
     def _answers(
@@ -180,8 +181,9 @@ class Rounds:
             for at, cosine in zip(open_, cosine_O, strict=True):
                 out[at] = bool(cosine >= SAME)
             unsure = [at for at, cosine in zip(open_, cosine_O, strict=True) if ALIKE <= cosine < SAME]
-            for at, well in zip(unsure, self.rubric.good([said[at] for at in unsure]) if self.rubric else ()):  # noqa: B905
-                out[at] = well is True
+            if self.rubric is not None:
+                for at, well in zip(unsure, self.rubric.good([said[at] for at in unsure]), strict=True):
+                    out[at] = well is True
         return out
 
 

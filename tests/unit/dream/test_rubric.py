@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from slowwave.dream.make import scene, user
-from slowwave.dream.rubric import Rubric
-from slowwave.dream.sense import sensible
+from slowwave.dream.rubric import Judged, Rubric
 from slowwave.errors import UpstreamError
 from slowwave.records import Lesson
 
@@ -35,16 +35,41 @@ class Says:
 
 
 def test_scenes_are_asked_about_beside_the_lessons_question(lessons: dict[str, Lesson]) -> None:
-    """A habit has none, so nothing is asked about it."""
+    """What is the user's own, the exam's, of another kind, or of a habit, which has no question, is not judged."""
     sister, ahoy = lessons["sister"], lessons["ahoy"]
     texts = ["What is she called?", "Odd?", "Vague?", "Clear?"]
     scenes = [scene(sister, "apply", text, sister.answer, "composed") for text in texts]
-    says = Says(Odd=" no, because", Vague="Perhaps", Clear="YES")
-    habit = scene(ahoy, "apply", "Ahoy, who?", "Aye!", "cue")
-    judged = [(habit, ahoy), *((one, sister) for one in scenes)]
-    assert Rubric(says).sensible(judged) == [None, True, False, None, True]
+    others = [
+        scene(sister, "apply", "Odd, but given?", sister.answer, "given"),
+        scene(ahoy, "apply", "Ahoy, odd?", "A!", "cue"),
+        scene(sister, "near_miss", "Odd near?", None, "near"),
+        scene(sister, "apply", "Odd exam?", sister.answer, "composed", "exam"),
+    ]  # fmt: skip
+    says = Says(Odd=" no, because", Vague="Not sure", Clear="Same: YES")
+    rubric = Rubric(says)
+    assert rubric.kept([*others, *scenes], [sister, ahoy]) == [*others, scenes[0], *scenes[2:]]
     for asked, text in zip(says.asked, texts, strict=True):
         assert asked.endswith(f'Question: "{sister.question}"\nMessage: "{text}"\nSame:')
+    assert rubric.told == Judged(asked=4, refused=1, open=1)
+
+
+def test_one_that_refuses_all_of_a_lesson_says_nothing_of_it(lessons: dict[str, Lesson]) -> None:
+    sister, deploy = lessons["sister"], lessons["deploy"]
+    mine = [scene(sister, "apply", f"What? {i}", sister.answer, "composed") for i in range(3)]
+    others = [scene(deploy, "apply", text, deploy.answer, "composed") for text in ("Odd?", "Fine?")]
+    rubric = Rubric(Says(What="No.", Odd="No."))
+    assert rubric.kept([*mine, *others], [sister, deploy]) == [*mine, others[1]] and rubric.told.refused == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("Yes.", True), (" no, because", False), ("**Yes**", True), ("Same: no", False), ("Answer - yes", True),
+     ('"No"', False), ("Not sure", None), ("None of them", None), ("Now", None), ("Note: yes", None),
+     ("Yesterday", None), ("", None)],
+)  # fmt: skip
+def test_a_verdict_is_a_word(lessons: dict[str, Lesson], said: str, meant: bool | None) -> None:
+    told = scene(lessons["sister"], "apply", "Who?", "Ilse", "composed")
+    assert Rubric(Says(Who=said)).good([(told, "Ilse")]) == [meant]
 
 
 def test_answers_are_asked_about_beside_the_wanted_one(lessons: dict[str, Lesson]) -> None:
@@ -68,7 +93,8 @@ def test_one_that_fails_is_asked_no_more_and_says_nothing(lessons: dict[str, Les
 
     rubric = Rubric(ask)
     said = [(scene(sister, "apply", "Who?", sister.answer, "composed"), "Ilse")] * 3
-    assert rubric.good(said) == [None] * 3 == rubric.good(said) and calls == [3] and rubric.stopped == "It is down."
+    assert rubric.good(said) == [None] * 3 == rubric.good(said) and calls == [3]
+    assert rubric.told == Judged(stopped="It is down.")
 
 
 def test_past_the_deadline_nobody_is_asked(lessons: dict[str, Lesson]) -> None:
@@ -83,27 +109,14 @@ def test_past_the_deadline_nobody_is_asked(lessons: dict[str, Lesson]) -> None:
     said = [(scene(sister, "apply", "Who?", sister.answer, "composed"), "Ilse")] * 40
     verdicts = rubric.good(said)
     assert verdicts[0] is True and verdicts[-1] is None, "the second part was not asked"
-    assert rubric.stopped == "the night's time was up"
+    assert rubric.told == Judged(asked=32, stopped="its time was up")
 
 
-@pytest.mark.parametrize("keep", [1.0, 0.5])
-def test_what_it_refuses_is_dropped_after_rules_and_vectors(
-    lessons: dict[str, Lesson], embedder: Any, keep: float
-) -> None:
-    class Reader:
-        def score(self, pairs: Any) -> list[Any]:
-            return [type("Score", (), {"nll": np.ones(1)}) for _ in pairs]
-
-        def continuation_logprob(self, pairs: Any) -> list[float]:
-            return [-1.0 for _ in pairs]
-
-    sister = lessons["sister"]
-    texts = ["What is she called?", "Garbled sister name odd", "My sister Ilse, what is her name?"]
-    scenes = [scene(sister, "apply", text, sister.answer, "composed") for text in texts]
-    others = [scene(sister, "apply", sister.question or "", sister.answer, "given"),
-              scene(sister, "near_miss", "Garbled", None, "near")]  # fmt: skip
-    says = Says(Garbled="No")
-    reader: Any = Reader() if keep < 1 else None  # with all that is not refused kept, nothing is read
-    out = sensible(reader, embedder, [*others, *scenes], [sister], keep, Rubric(says))
-    assert out == [*others, scenes[0]]
-    assert len(says.asked) == 2, "what gives the answer away is dropped by rule, what is given is not judged"
+def test_its_seconds_are_bounded(lessons: dict[str, Lesson], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("slowwave.dream.rubric.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    said = [(scene(lessons["sister"], "apply", "Who?", "Ilse", "composed"), "Ilse")] * 200
+    for seconds, asked in ((2.0, 96), (0.0, 200)):  # one second each part
+        rubric = Rubric(Says(), seconds=seconds)
+        rubric.good(said)
+        assert rubric.told.asked == asked and bool(rubric.told.stopped) == (asked < 200)

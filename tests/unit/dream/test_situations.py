@@ -101,6 +101,24 @@ def test_up_to_three_memories_meet_that_are_far_apart(lessons: dict[str, Lesson]
     assert all(len(one.lineage) == (len(one.messages) + 1) // 2 for one in seen), "and come from all of them"
 
 
+def test_what_was_made_of_lessons_is_as_near_as_they_are(lessons: dict[str, Lesson], embedder: Any) -> None:
+    """A reflection's own question says nothing of what it speaks of."""
+    sister = lessons["sister"]
+    made = lambda kind, *about: Memory(f"{kind}:x", "What did we settle lately?", "Ilse.", ("n",), "user", about)  # noqa: E731
+    bins = MEMORIES[1]
+    both = made("reflection", "How do I bake bread?", sister.question or "")
+    found = Collider([both, MEMORIES[0]], embedder).groups(sister, 5, np.random.default_rng(0))
+    assert names([one for group in found for one in group]) == {"tea"}, "it would say the answer before"
+    skill = made("skill", bins.question)
+    groups = Collider([bins, skill, MEMORIES[0]], embedder).groups(sister, 9, np.random.default_rng(0))
+    assert all(not {"bins", "x"} <= names(group) for group in groups) and any("x" in names(group) for group in groups)
+    told = scene(sister, "apply", sister.question or "", sister.answer, "composed")
+    out = situations.situated(told, sister, [Collision(skill)], np.random.default_rng(0), "preface")
+    assert "settl" not in out.messages[-1]["content"] and out.lineage == told.lineage
+    out = situations.situated(told, sister, [Collision(skill), Collision(bins)], np.random.default_rng(0), "preface")
+    assert set(out.lineage) == {*told.lineage, "bins"}
+
+
 def test_a_lesson_without_links_meets_others_by_chance(lessons: dict[str, Lesson], embedder: Any) -> None:
     found = met(Collider(MEMORIES, embedder, linked(lessons["sister"])), lessons["sister"], 0, 3)
     assert len(found) == 9 and all(one.path == () for one in found)

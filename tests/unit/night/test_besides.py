@@ -44,10 +44,18 @@ def test_that_it_was_dreamt_once_more_is_said_where_it_was(night: NightFolder) -
     assert dreams(night, diversity=DIVERSE, again=True, poor=True).endswith(" too much alike, and these still are.")
 
 
-def test_a_judge_that_fell_silent_is_told_of(night: NightFolder) -> None:
+def test_what_a_model_with_a_rubric_refused_is_told(night: NightFolder) -> None:
     assert "rubric" not in dreams(night)
-    night.write("dreams.json", night.read("dreams.json") | {"unjudged": "The model big is silent."})
-    assert besides(night)["Dreams"].endswith("; the model with a rubric judged no more: The model big is silent.")
+    judged = {"asked": 90, "refused": 7, "open": 0, "stopped": ""}
+    tell = lambda **more: night.write("dreams.json", night.read("dreams.json") | {"judged": judged | more})  # noqa: E731
+    tell()
+    assert besides(night)["Dreams"].endswith("; of 90 wordings a model with a rubric refused 7.")
+    tell(open=2, stopped="It is silent.")
+    said = "refused 7, and said neither yes nor no to 2; it judged no more: It is silent."
+    assert besides(night)["Dreams"].endswith(said)
+    night.write("lessons.json", {"lessons": [{"id": "a", "note": "A."}]})
+    night.write("exam.json", {"training": {"converged": ["a"], "judged": judged}})
+    assert besides(night)["Rounds"] == "1 of 1 lessons converged; of 90 answers a model with a rubric refused 7."
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from slowwave.dream.diversity import Diversity
 from slowwave.dream.dreamer import Dreamer
 from slowwave.memory.graph import Graph, Links
 from slowwave.models.endpoint import Endpoint
-from slowwave.night.roles import KEY
+from slowwave.night.roles import DREAMER_KEY, RUBRIC_KEY, Roles
 from slowwave.night.rooms import ModelRooms
 from slowwave.records import Label, Lesson, Message, Node
 from tests.unit.dream.conftest import DEPLOY, SISTER, Echo, Hashes
@@ -109,7 +109,7 @@ def test_the_dreamer_of_the_settings_writes(dreamt: Any, monkeypatch: pytest.Mon
         return [[""] * n for _ in prompts]
 
     monkeypatch.setattr(Endpoint, "complete", complete)
-    monkeypatch.setenv(KEY, "secret")
+    monkeypatch.setenv(DREAMER_KEY, "secret")
     engine, _ = dreamt("dream.dreamer=http://127.0.0.1:9/v1#big")
     assert asked == [("http://127.0.0.1:9/v1", "big", {"authorization": "Bearer secret"})] and not engine.completions
     loaded: list[Any] = []
@@ -134,15 +134,21 @@ def test_who_judges_by_a_rubric_refuses_scenes(dreamt: Any, monkeypatch: pytest.
     _, usual = dreamt()
     refused = said(usual)[3]
     asked: list[str] = []
+    headers: list[Any] = []
 
     def reply(self: Any, chats: Any, *, max_new_tokens: int) -> list[str]:
         assert max_new_tokens == 4
+        headers.append(getattr(self, "_headers", None))
         asked.extend(chat[0]["content"] for chat in chats)
         return ["No." if f'Message: "{refused}"' in chat[0]["content"] else "Yes." for chat in chats]
 
     monkeypatch.setattr(Endpoint, "reply", reply)
+    monkeypatch.setenv(DREAMER_KEY, "another's")
+    monkeypatch.setenv(RUBRIC_KEY, "own")
     engine, found = dreamt("dream.rubric=http://127.0.0.1:9/v1#big")
-    assert said(found) == [text for text in said(usual) if text != refused] and not found.unjudged
+    assert said(found) == [text for text in said(usual) if text != refused]
+    assert found.judged.refused == 1 and found.judged.asked == len(asked) and not found.judged.stopped
+    assert {one["authorization"] for one in headers} == {"Bearer own"}
     assert len(asked) > len(said(found)) and engine.completions, "the learner dreams, and is judged by another"
     loaded: list[Any] = []
     other = SimpleNamespace(
@@ -156,10 +162,33 @@ def test_who_judges_by_a_rubric_refuses_scenes(dreamt: Any, monkeypatch: pytest.
     assert loaded == [("larger",)] and said(again) == said(found)
 
 
+@pytest.mark.parametrize(("rounds", "kept"), [(1, []), (2, ["larger"])])
+def test_a_model_that_dreams_and_judges_is_loaded_once_and_let_go_when_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int, kept: list[str]
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr("slowwave.night.roles.resolve", lambda name, cache: name)
+    monkeypatch.setattr(
+        "slowwave.models.engine.Engine", SimpleNamespace(load=lambda name, **_: loaded.append(name) or Model())
+    )
+    settings = load_settings(tmp_path, ("dream.dreamer=larger", "dream.rubric=larger", f"dream.rounds={rounds}"))
+    roles: Any = Roles(settings, tmp_path, Model())  # type: ignore[arg-type]
+    assert roles.rubric(7.0).deadline == 7.0 and roles.writer().writer is roles._loaded["larger"]
+    assert loaded == ["larger"]
+    roles.release()
+    assert list(roles._loaded) == kept
+    other = Roles(load_settings(tmp_path, ("dream.dreamer=b", "dream.rubric=a", "dream.rounds=2")), tmp_path, Model())  # type: ignore[arg-type]
+    other.writer()
+    other.rubric(7.0)
+    other.release()
+    assert list(other._loaded) == ["a"], "who wrote is done"
+
+
 def test_a_judge_that_is_down_does_not_end_the_night(dreamt: Any) -> None:
     _, usual = dreamt()
     _, found = dreamt("dream.rubric=http://127.0.0.1:9/v1#big")
-    assert "cannot be used" in found.unjudged and len(found.scenes) == len(usual.scenes)
+    assert "cannot be used" in found.judged.stopped and len(found.scenes) == len(usual.scenes)
+    assert usual.judged is None
 
 
 def test_seconds_are_a_budget_too(dreamt: Any, monkeypatch: pytest.MonkeyPatch) -> None:

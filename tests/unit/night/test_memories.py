@@ -86,6 +86,18 @@ def test_what_the_newest_nights_made_of_lessons_is_dreamt_of(tmp_path: Path) -> 
         "tea.": ("reflection", settled, ("tea",)), "cat. Push.": ("reflection", settled, ("cat", "how")),
         "bus.": ("reflection", settled, ("bus",)), "Push.": ("skill", "What should you keep in mind?", ("how",)),
     }, "of the newest three nights"  # fmt: skip
+    about = {one.node.partition(":")[0]: one.about for one in memories(store, "default", Permission())}
+    assert about["skill"] == ("How do I open the gate?",) and about["lesson"] == ()
     assert made("user").keys() == {"tea.", "cat. Push.", "Push."}, "a tool's word may not be dreamt of"
     store.erase("how")
     assert made("user", "tool").keys() == {"tea.", "cat.", "bus."}
+
+
+def test_of_a_long_reflection_the_first_whole_sentences_are_told(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(5):
+        store.add(lived(f"e{number}", f"What is {number}?", "I.", correction="X"))
+        store.save_lesson(taught(f"{number}", f"What is {number}?", f"{number}{'x' * 149}.", f"e{number}",
+                                 status="learned", night=1))  # fmt: skip
+    made = [one for one in memories(store, "default", Permission()) if one.node.startswith("reflection")]
+    assert [(len(one.answer), one.experiences) for one in made] == [(303, ("e0", "e1"))]

@@ -83,8 +83,9 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     more, told = given[-2:]
     assert more == {"a": 2.0} and (told["rounds"], told["deadline"]) == ("the rounds", 9.0)
     assert roles[-1] == {"anew": None, "rubric": None}, "neither was wished for"
-    report(3, "dream.rubric=http://127.0.0.1:9/v1#big", "dream.anew=5", embedder=Hashes(), scenes=())
-    assert isinstance(roles[-1]["rubric"], Rubric)
+    told = report(3, "dream.rubric=http://127.0.0.1:9/v1#big", "dream.anew=5", embedder=Hashes(), scenes=())
+    assert isinstance(roles[-1]["rubric"], Rubric) and roles[-1]["rubric"].deadline == 9.0
+    assert told.judged is roles[-1]["rubric"].told
     assert (roles[-1]["anew"].each, roles[-1]["anew"].deadline) == (5, 9.0)
 
 
