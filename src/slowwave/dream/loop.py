@@ -7,12 +7,14 @@ conducts the rounds is `night.rounds`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from slowwave.records import Scene
+from slowwave.records import Message, Scene
+
+Likes = Callable[[Sequence[tuple[Sequence[Message], str]]], np.ndarray]
 
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
 
@@ -67,18 +69,29 @@ def edge(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> li
     return order[:count]
 
 
-def cloned(sampled: Sequence[Sampled]) -> list[Scene]:
-    """Filtered behavioural cloning: of the answers that the judge found good the shortest is learned, in the model's
-    own words; where there is none, the wanted one. To two questions at once the wanted one: a shorter one may answer
-    one of them."""
-    out = []
-    for one in sampled:
-        good = [
-            said for said, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and said
-        ]
-        own = good and one.scene.family != "chain"
-        out.append(replace(one.scene, answer=min(good, key=len)) if own else one.scene)
-    return out
+def cloned(sampled: Sequence[Sampled], likes: Likes | None = None) -> list[Scene]:
+    """Filtered behavioural cloning: of the answers that the judge found good one is learned, in the model's own words:
+    the likeliest to please, or the shortest. Where there is none, the wanted one. To two questions at once the wanted
+    one: another may answer one of them.
+
+    Args:
+        likes: how likely each answer to a chat is to please, p_N, where that can be trusted.
+    """
+    said = [
+        [text for text, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and text]
+        for one in sampled
+    ]
+    good = [
+        list(dict.fromkeys(some)) if one.scene.family != "chain" else []
+        for one, some in zip(sampled, said, strict=True)
+    ]
+    best = [min(some, key=len, default=one.scene.answer) for one, some in zip(sampled, good, strict=True)]
+    several = [at for at, some in enumerate(good) if len(some) > 1]
+    if likes is not None and several:
+        worth = iter(likes([(sampled[at].scene.messages, text) for at in several for text in good[at]]))
+        for at in several:
+            best[at] = max((float(next(worth)), text) for text in good[at])[1]
+    return [replace(one.scene, answer=answer) for one, answer in zip(sampled, best, strict=True)]
 
 
 def wanted(sampled: Sequence[Sampled]) -> list[Scene]:

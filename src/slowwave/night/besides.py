@@ -65,12 +65,14 @@ def _left(prompt: dict[str, Any]) -> str:
 
 
 def _judge(night: NightFolder) -> str:
-    """It is asked of lessons that came without an answer, and only where it can be trusted."""
+    """It is asked of lessons that came without an answer, and between rounds, and only where it can be trusted."""
     agreement, lessons = night.read(files.JUDGE), night.read(files.LESSONS)["lessons"]
     told = "no better than chance, so it decided nothing"
     if agreement["trusted"]:
         bare = sum(row["answer"] is None and row["kind"] != "cue" for row in lessons)
         told = f"so it may choose the answers of lessons that came without one ({bare} of {len(lessons)} tonight)"
+        liked = night.has(files.EXAM) and night.read(files.EXAM)["training"].get("liked")
+        told += ", and chose among good answers between rounds" if liked else ""
     return (
         f"The judge agrees with {agreement['share']:.0%} of {agreement['labels']} labels that it did not see (always "
         f"the commoner one: {agreement['chance']:.0%}), {told}."

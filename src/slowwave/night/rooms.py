@@ -15,9 +15,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
+
 from slowwave.config import Settings
 from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
+from slowwave.dream.loop import Likes, cloned
 from slowwave.dream.rubric import Judged
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Spent
@@ -31,7 +34,7 @@ from slowwave.experience.store import Store
 from slowwave.models.zoo import resolve
 from slowwave.night import waking
 from slowwave.night.roles import Roles
-from slowwave.records import Label, Lesson, Scene
+from slowwave.records import Label, Lesson, Message, Scene
 
 if TYPE_CHECKING:
     from slowwave.dream.agreement import Agreement
@@ -76,6 +79,7 @@ class TrainReport:
     bytes: int
     converged: list[str] | None = None  # lessons that had converged by the last round; None without rounds
     judged: Judged | None = None  # what a model with a rubric made of the answers between rounds
+    liked: bool = False  # of good answers those were learned that the judge liked
 
 
 @dataclass(frozen=True)
@@ -253,12 +257,14 @@ class ModelRooms:
         started = engine.load_adapter(start) if start is not None else None
         dream, learn = self.settings.dream, self.settings.learn
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
-        rounds = rubric = None
+        rounds = rubric = likes = None
         if dream.rounds > 1:
             anew, rubric = self._anew(scenes, asked, seed, deadline), self._roles.rubric(deadline)
+            likes = self._likes()
             rounds = Rounds(
-                engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric
-            )
+                engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric,
+                learn=partial(cloned, likes=likes),
+            )  # fmt: skip
         with engine.using(None):
             trained = train(
                 engine.model, taught.lessons, taught.anchors, learn, seed=seed, start=start, watch=taught.watch,
@@ -273,7 +279,7 @@ class ModelRooms:
         return TrainReport(
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
             int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
-            rubric.told if rubric else None,
+            rubric.told if rubric else None, likes is not None,
         )  # fmt: skip
 
     def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float) -> Anew | None:
@@ -290,6 +296,21 @@ class ModelRooms:
         wordings = Wordings(cast("Any", self.engine), self.embedder, dream, self._writer or self._roles.writer())
         bank_ND, taken = self.embedder.embed(bank.ordinary()), questions(scenes) | asked
         return Anew(wordings, bank_ND, taken, dream.anew, seed, deadline)
+
+    def _likes(self) -> Likes | None:
+        """How likely answers are to please, where the judge can be trusted. The base reads them, in the middle of its
+        training; one whose own parameters are trained cannot."""
+        judge = self._judge
+        if judge is None or not judge.trusted or self.settings.learn.preset == "full":
+            return None
+
+        def chance(pairs: Sequence[tuple[Sequence[Message], str]]) -> np.ndarray:
+            from slowwave.learn import adapter
+
+            with adapter.silent(self.engine.model):
+                return judge.chance(pairs)
+
+        return chance
 
     def _disk(self) -> Disk | None:
         """Where contexts are kept from night to night. What is said in them lies there in another form: a setting of 0

@@ -51,6 +51,33 @@ def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str,
     assert cloned([both])[0].answer == "She is Ilse. You drink tea.", "the shortest may answer half of it"
 
 
+def test_of_the_good_answers_the_likeliest_to_please_is_cloned_where_that_can_be_told(
+    lessons: dict[str, Lesson],
+) -> None:
+    """All scenes are asked about at once; where there is no choice nobody is asked."""
+    one = sampled(lessons["sister"], "asked", True, True, True, True, False)
+    one = replace(
+        one, answers=("Ilse.", "It is Ilse.", "Ilse!!", "Ilse.", "No."), whole=(True, True, False, True, True)
+    )
+    two = replace(sampled(lessons["sister"], "other", True, True), answers=("Your sister is Ilse.", "Ilse, yes."))
+    single, never = sampled(lessons["sister"], "single", True), sampled(lessons["sister"], "never", False)
+    asked: list[Any] = []
+
+    def likes(pairs: Any) -> np.ndarray:
+        asked.append(pairs)
+        return np.array([len(said) for _, said in pairs]) / 99
+
+    assert [o.answer for o in cloned([one, single, two, never], likes)] == [
+        "It is Ilse.", "single 0", "Your sister is Ilse.", "Ilse.",
+    ]  # fmt: skip
+    assert [[said for _, said in pairs] for pairs in asked] == [
+        ["Ilse.", "It is Ilse.", "Your sister is Ilse.", "Ilse, yes."]
+    ]
+    assert asked[0][0][0] == one.scene.messages
+    cloned([single, never], likes)
+    assert len(asked) == 1
+
+
 def test_far_walks_come_first_where_collided_scenes_stand(lessons: dict[str, Lesson]) -> None:
     plain = [scene(lessons["sister"], "apply", text, "Ilse.", "composed") for text in "abcde"]
     some = [plain[0], replace(plain[1], walk=("x", "y")), plain[2], replace(plain[3], walk=("x", "y", "z", "w"))]

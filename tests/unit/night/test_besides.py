@@ -73,3 +73,6 @@ def test_the_judge_is_said_to_do_what_it_may(night: NightFolder, trusted: bool, 
     night.write("lessons.json", {"lessons": lessons})
     night.write("judge.json", {"share": 0.9, "labels": 12, "chance": 0.6, "trusted": trusted})
     assert besides(night)["Judge"].endswith(told)
+    night.write("exam.json", {"training": {"converged": None, "liked": trusted}})
+    liked = ", and chose among good answers between rounds."
+    assert besides(night)["Judge"].endswith(told.rstrip(".") + liked if trusted else told)

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from slowwave.config import load_settings
+from slowwave.dream.loop import cloned
 from slowwave.dream.rubric import Rubric
 from slowwave.learn.train import Trained
 from slowwave.night.rooms import ModelRooms
@@ -82,11 +83,36 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     assert report(3).converged == ["a", "b"] and planned == [(["scene"], 3, {"a": 2.0})]
     more, told = given[-2:]
     assert more == {"a": 2.0} and (told["rounds"], told["deadline"]) == ("the rounds", 9.0)
-    assert roles[-1] == {"anew": None, "rubric": None}, "neither was wished for"
+    assert (roles[-1]["anew"], roles[-1]["rubric"]) == (None, None), "neither was wished for"
+    learn = roles[-1]["learn"]
+    assert learn.func is cloned and learn.keywords == {"likes": None}
     told = report(3, "dream.rubric=http://127.0.0.1:9/v1#big", "dream.anew=5", embedder=Hashes(), scenes=())
     assert isinstance(roles[-1]["rubric"], Rubric) and roles[-1]["rubric"].deadline == 9.0
     assert told.judged is roles[-1]["rubric"].told
     assert (roles[-1]["anew"].each, roles[-1]["anew"].deadline) == (5, 9.0)
+
+
+def test_a_trusted_judge_reads_good_answers_as_the_base_does(monkeypatch, tmp_path):
+    """Not as the version in training does, and never where the base's own parameters are trained."""
+    silenced = []
+
+    @contextmanager
+    def silent(model):
+        silenced.append(model)
+        yield
+        silenced.pop()
+
+    def likes(*wished, trusted=True):
+        settings = load_settings(tmp_path / "home", wished)
+        rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder="embedder")
+        rooms._judge = SimpleNamespace(trusted=trusted, chance=lambda pairs: [*silenced, pairs])
+        return rooms._likes()
+
+    monkeypatch.setattr("slowwave.learn.adapter.silent", silent)
+    assert likes()("pairs") == [Engine.model, "pairs"] and silenced == []
+    assert likes(trusted=False) is None and likes("learn.preset=full", "learn.depth=1") is None
+    rooms = ModelRooms(load_settings(tmp_path / "home", ()), tmp_path / "cache", engine=Engine(), embedder="embedder")
+    assert rooms._likes() is None, "nobody said yet what is good"
 
 
 def test_a_night_that_trains_nothing_loads_no_model_library():
