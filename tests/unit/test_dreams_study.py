@@ -239,4 +239,4 @@ def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.
     for dreamer in (None, "large"):
         args = SimpleNamespace(**given, dreamer=dreamer)
         assert _dream_arms.dreamt(args, None, ITEMS[:1], 0, wide=True) == {"wide": []}
-    assert made == [(None, 0, True, 12), ("large loaded", 8, True, 12)], "wide: more of the model's own"
+    assert made == [(None, 0, True, 20), ("large loaded", 8, True, 20)], "wide: more of the model's own"
