@@ -49,8 +49,8 @@ def _rounds(night: NightFolder) -> str:
     lessons = night.read(files.LESSONS)["lessons"]
     open_ = [row["note"] for row in lessons if row["id"] not in converged]
     done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
-    if training.get("judged"):
-        done += f"; {_judged(training['judged'], 'answers')}"
+    if (judged := training.get("judged")) and (judged["asked"] or judged["stopped"]):
+        done += f"; {_judged(judged, 'answers')}"
     if not open_:
         return f"{done}."
     named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")

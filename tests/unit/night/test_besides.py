@@ -56,6 +56,9 @@ def test_what_a_model_with_a_rubric_refused_is_told(night: NightFolder) -> None:
     night.write("lessons.json", {"lessons": [{"id": "a", "note": "A."}]})
     night.write("exam.json", {"training": {"converged": ["a"], "judged": judged}})
     assert besides(night)["Rounds"] == "1 of 1 lessons converged; of 90 answers a model with a rubric refused 7."
+    nothing = {"asked": 0, "refused": 0, "open": 0, "stopped": ""}
+    night.write("exam.json", {"training": {"converged": ["a"], "judged": nothing}})
+    assert besides(night)["Rounds"] == "1 of 1 lessons converged."
 
 
 @pytest.mark.parametrize(
