@@ -6,7 +6,7 @@ trusted, else the shortest. Where none passes, the note itself is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,11 @@ from slowwave.exam.match import passes
 from slowwave.records import Lesson, Message, Scene
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from slowwave.dream.judge import Judge
+
+    Likes = Callable[[Sequence[tuple[Sequence[Message], str]]], np.ndarray]  # chats and answers -> chance to please
 
 _ASK = """Fact: Your bike is parked behind the station.
 Question: Where is my bike parked?
@@ -61,14 +65,28 @@ def fill(
         return out
     chats = [[note(notes[scenes[i].lesson or ""]), *scenes[i].messages] for i in open_]
     replies = engine.generate(chats, max_new_tokens=40, temperature=0.7, n=samples, seed=seed, batch=32)
-    for i, row in zip(open_, replies, strict=True):
-        lesson = notes[scenes[i].lesson or ""]
-        good = [reply.text for reply in row if reply.finish == "stop" and passes(reply.text, lesson.check)]
-        out[i] = replace(scenes[i], answer=_best(scenes[i], good, judge) if good else lesson.note)
+    of = [notes[scenes[i].lesson or ""] for i in open_]
+    good = [
+        [reply.text for reply in row if reply.finish == "stop" and passes(reply.text, lesson.check)]
+        for lesson, row in zip(of, replies, strict=True)
+    ]
+    likes = judge.chance if judge is not None and judge.trusted else None
+    chosen = best([(scenes[i].messages, some) for i, some in zip(open_, good, strict=True)], likes)
+    for i, lesson, answer in zip(open_, of, chosen, strict=True):
+        out[i] = replace(scenes[i], answer=lesson.note if answer is None else answer)
     return out
 
 
-def _best(scene: Scene, answers: Sequence[str], judge: Judge | None) -> str:
-    if judge is None or not judge.trusted:
-        return min(answers, key=len)
-    return answers[int(judge.chance([(scene.messages, answer) for answer in answers]).argmax())]
+def best(choices: Sequence[tuple[Sequence[Message], Sequence[str]]], likes: Likes | None) -> list[str | None]:
+    """Of the answers to each chat the likeliest to please, where that can be told, else the shortest; None of none.
+
+    All are asked about at once, and where there is no choice nobody is asked.
+    """
+    different = [list(dict.fromkeys(answers)) for _, answers in choices]
+    out = [min(answers, key=len, default=None) for answers in different]
+    several = [at for at, answers in enumerate(different) if len(answers) > 1]
+    if likes is not None and several:
+        worth = iter(likes([(choices[at][0], answer) for at in several for answer in different[at]]))
+        for at in several:
+            out[at] = max(different[at], key=lambda _: float(next(worth)))
+    return out

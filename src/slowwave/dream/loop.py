@@ -7,14 +7,17 @@ conducts the rounds is `night.rounds`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slowwave.records import Message, Scene
+from slowwave.dream.distil import best
+from slowwave.records import Scene
 
-Likes = Callable[[Sequence[tuple[Sequence[Message], str]]], np.ndarray]
+if TYPE_CHECKING:
+    from slowwave.dream.distil import Likes
 
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
 
@@ -77,21 +80,16 @@ def cloned(sampled: Sequence[Sampled], likes: Likes | None = None) -> list[Scene
     Args:
         likes: how likely each answer to a chat is to please, p_N, where that can be trusted.
     """
-    said = [
-        [text for text, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and text]
-        for one in sampled
-    ]
     good = [
-        list(dict.fromkeys(some)) if one.scene.family != "chain" else []
-        for one, some in zip(sampled, said, strict=True)
+        [text for text, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and text]
+        if one.scene.family != "chain" else []
+        for one in sampled
+    ]  # fmt: skip
+    chosen = best([(one.scene.messages, some) for one, some in zip(sampled, good, strict=True)], likes)
+    return [
+        one.scene if answer is None else replace(one.scene, answer=answer)
+        for one, answer in zip(sampled, chosen, strict=True)
     ]
-    best = [min(some, key=len, default=one.scene.answer) for one, some in zip(sampled, good, strict=True)]
-    several = [at for at, some in enumerate(good) if len(some) > 1]
-    if likes is not None and several:
-        worth = iter(likes([(sampled[at].scene.messages, text) for at in several for text in good[at]]))
-        for at in several:
-            best[at] = max((float(next(worth)), text) for text in good[at])[1]
-    return [replace(one.scene, answer=answer) for one, answer in zip(sampled, best, strict=True)]
 
 
 def wanted(sampled: Sequence[Sampled]) -> list[Scene]:

@@ -22,7 +22,7 @@ Ask = Callable[[Sequence[Sequence[Message]]], list[str]]  # greedy answers of a 
 _AT_ONCE = 32  # questions, before the clock is looked at again
 _VERDICT = re.compile(r"\W*(?:(?:same|answer)\W+)?(yes|no)\b", re.IGNORECASE)
 
-_SENSIBLE = """Does a message ask for the same thing as a question, about the same person or thing?
+_ASKS_THE_SAME = """Does a message ask for the same thing as a question, about the same person or thing?
 
 Question: "Where is my bike parked?"
 Message: "I have to cycle home. In which place did I leave it?"
@@ -43,7 +43,7 @@ Same: no
 Question: "{asked}"
 Message: "{said}"
 Same:"""
-_GOOD = """A good reply to "{said}" is: "{wanted}"
+_SAYS_THE_SAME = """A good reply to "{said}" is: "{wanted}"
 The reply given is: "{answer}"
 
 Does the reply given say what the good reply says? Other words are fine, another fact is not. Say yes or no."""
@@ -82,7 +82,7 @@ class Rubric:
             if one.kind == "apply" and one.split == "train" and one.family != "given" and one.lesson in asked
         ]  # fmt: skip
         verdicts = self._answers(
-            [_SENSIBLE.format(asked=asked[scenes[at].lesson or ""], said=_said(scenes[at])) for at in judged]
+            [_ASKS_THE_SAME.format(asked=asked[scenes[at].lesson or ""], said=_said(scenes[at])) for at in judged]
         )
         refused = {at for at, well in zip(judged, verdicts, strict=True) if well is False}
         some = {scenes[at].lesson for at in judged if at not in refused}
@@ -91,7 +91,7 @@ class Rubric:
     def good(self, answers: Sequence[tuple[Scene, str]]) -> list[bool | None]:
         """Whether each answer says what the scene's says; None where the model did not say."""
         return self._answers(
-            [_GOOD.format(said=_said(one), wanted=one.answer, answer=answer) for one, answer in answers]
+            [_SAYS_THE_SAME.format(said=_said(one), wanted=one.answer, answer=answer) for one, answer in answers]
         )
 
     def _answers(self, questions: Sequence[str]) -> list[bool | None]:

@@ -15,12 +15,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import numpy as np
-
 from slowwave.config import Settings
 from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
-from slowwave.dream.loop import Likes, cloned
+from slowwave.dream.loop import cloned
 from slowwave.dream.rubric import Judged
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Spent
@@ -37,9 +35,12 @@ from slowwave.night.roles import Roles
 from slowwave.records import Label, Lesson, Message, Scene
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from slowwave.dream.agreement import Agreement
     from slowwave.dream.anew import Anew
     from slowwave.dream.collide import Memory
+    from slowwave.dream.distil import Likes
     from slowwave.dream.judge import Judge
     from slowwave.dream.writer import Budgeted
     from slowwave.learn.freezing import Disk
