@@ -13,9 +13,10 @@ from slowwave.exam.statistics import bootstrap, paired_bootstrap
 
 KINDS = ("speaker", "domain", "register", "multi_turn")
 BEST = "walk wide x48 anchor_batch=20 noise=0.3"  # what the floors are held against: the best on the lessons for tuning
+WHOLE = ("schedule", "seven forms")  # walk, judge, edge and schedule, against prompts that are fixed
 PAIRS = (  # what is better by how much than what
     (BEST, "walk x48 anchor_batch=20 noise=0.3"), (BEST, "paraphrase x48"),
-    ("schedule", "seven forms"), ("walk", "seven forms"), ("judge", "seven forms"),
+    WHOLE, ("walk", "seven forms"), ("judge", "seven forms"),
     ("paraphrase", "seven forms"), ("uniform", "paraphrase"), ("walk", "uniform"), ("judge", "walk"),
     ("edge", "rounds"), ("schedule", "edge"), ("schedule", "walk"), ("reinforce", "schedule"), ("wanted", "schedule"),
     ("links shuffled", "walk"), ("duplicates", "walk"), ("orphans", "walk"),
@@ -57,7 +58,12 @@ def rows_of(results: list[dict[str, Any]], arms: Sequence[str]) -> list[Row]:
     for one, other in PAIRS:
         if of.get(one) and of.get(other):
             for figure, name in (("held_out", "held-out wordings"), ("novel", "novel situations")):
-                rows.append(Row(f"{one} against {other}: {name}", *_difference(of[one], of[other], figure)))
+                value, low, high = _difference(of[one], of[other], figure)
+                aim = 0.1 if (one, other, figure) == (*WHOLE, "held_out") else None
+                rows.append(Row(f"{one} against {other}: {name}", value, low, high, aim=aim))
+                if aim:
+                    name = f"{one} against {other}: the width of that interval"
+                    rows.append(Row(name, *[high - low] * 3, floor=0.1, at_most=True))
     return rows + _doublings(of)
 
 

@@ -80,6 +80,17 @@ def test_the_table_tells_ratios_differences_and_doublings() -> None:
     assert rows["walk: drift, nats a token (and the seeds' range)"].value == pytest.approx(0.015)
 
 
+def test_whether_the_schedule_beats_fixed_prompts_is_held_against_a_narrow_interval() -> None:
+    many = [result(arm, 0, held, [held] * 4, f"dev{i}") for i in range(40) for arm, held in
+            (("base", 0.0), ("schedule", 1.0), ("seven forms", float(i % 2)))]  # fmt: skip
+    name = "schedule against seven forms: the width of that interval"
+    for some, ok in ((many[:6], False), ([one | {"held_out": [1.0, 1.0]} for one in many], True)):
+        rows = {row.figure: row for row in _dream_rows.rows_of(some, ["base", "schedule", "seven forms"])}
+        difference = rows["schedule against seven forms: held-out wordings"]
+        assert difference.aim == 0.1 and difference.ok is None, "a hypothesis: reported whichever way it falls"
+        assert rows[name].value == pytest.approx(difference.high - difference.low) and rows[name].ok == ok
+
+
 def test_results_on_further_lessons_are_compared_each_with_its_own() -> None:
     some = []
     for lessons, right in (("exam", 1.0), ("wide1", 0.0)):
