@@ -92,6 +92,7 @@ class Lesson:
     salience: float = 1.0  # weight of its scenes in the loss
     status: LessonStatus = "proposed"
     night: int | None = None  # the night that learned it
+    review: Literal["approved", "refused"] | None = None  # what a person said of it last, whatever became of it since
 
 
 @dataclass(frozen=True)

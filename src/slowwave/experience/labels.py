@@ -15,7 +15,7 @@ def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: P
 
     A correction labels two answers: the one it rejects and the one it gives. Of an answer that was rated the rating
     counts, else what was said next. A lesson that was refused in the review list is a bad answer, one that was approved
-    a good one, until a night has tried it: its status then no longer tells whether anybody had reviewed it.
+    a good one, whatever nights make of it.
 
     A lesson and the experiences it came from are one thing: an approved correction is the same answer once more. Its
     age is that of the newest of them, or, if it was taught directly, that of the lesson saved before it.
@@ -42,7 +42,7 @@ def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: P
     time = 0.0
     for lesson in lessons:
         time = max((times[id] for id in lesson.experiences if id in times), default=time)
-        if lesson.status in ("approved", "refused") and lesson.question and lesson.answer:
+        if lesson.review and lesson.question and lesson.answer:
             asked = ({"role": "user", "content": lesson.question},)
-            out.append((time, Label(asked, lesson.answer, lesson.status == "approved", lesson.id, "review")))
+            out.append((time, Label(asked, lesson.answer, lesson.review == "approved", lesson.id, "review")))
     return [label for _, label in sorted(out, key=lambda one: one[0])]

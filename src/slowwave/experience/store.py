@@ -244,8 +244,13 @@ class Store:
             return _get_lesson(connection, id)
 
     def set_status(self, lesson_id: str, status: LessonStatus, night: int | None = None) -> None:
-        """Moves a lesson on; `night` is kept where none is given. Raises NotFound."""
-        values = {"status": status} if night is None else {"status": status, "night": night}
+        """Moves a lesson on; `night` is kept where none is given, and a person's review is kept until the next.
+
+        Raises NotFound.
+        """
+        values: dict[str, Any] = {"status": status}
+        values |= {} if night is None else {"night": night}
+        values |= {"review": status} if status in ("approved", "refused") else {}  # nobody else moves a lesson there
         self._change(tables.lessons, lesson_id, "lesson", values)
 
     def edit_lesson(self, id: str, /, **fields: Any) -> Lesson:

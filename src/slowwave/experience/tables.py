@@ -68,6 +68,7 @@ lessons = Table(
     Column("salience", Float, nullable=False),
     Column("status", String(16), nullable=False),
     Column("night", Integer),
+    Column("review", String(16)),
     Column("created", String(40), nullable=False),
     Index("lessons_by_status", "persona", "status"),
 )

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, event, inspect
 from slowwave.errors import OutOfSpace, StoreError, UsageError
 from slowwave.experience import migrations, tables
 from slowwave.experience.database import Database, url_of
-from slowwave.experience.rows import experience_row
+from slowwave.experience.rows import experience_row, lesson_row
 from slowwave.experience.store import Store
-from slowwave.records import Experience
+from slowwave.records import Check, Experience, Lesson
 
 
 def lived(id: str, text: str = "Hello") -> Experience:
@@ -59,7 +59,7 @@ def test_a_store_killed_in_the_middle_of_a_write_is_whole(tmp_path: Path) -> Non
     Store(tmp_path).close()
     code = f"""
 import os
-from slowwave.records import Experience
+from slowwave.records import Check, Experience, Lesson
 def lived(i): return Experience(str(i), "default", "user:ann", "2026-03-01T09:00:00Z", ())
 store = Store({str(tmp_path)!r})
 store.add(lived("kept"))
@@ -166,10 +166,16 @@ def test_a_store_of_the_first_revision_is_brought_up_to_date_with_all_it_holds(t
         command.upgrade(config, "0001")
         row = experience_row(lived("old"))
         connection.execute(tables.experiences.insert().values(row))
+        for status in ("approved", "refused", "learned"):
+            row = lesson_row(Lesson(status, "default", "Tea.", "What?", "Tea.", Check(("tea",)), status=status))
+            del row["review"]
+            connection.execute(tables.lessons.insert().values({**row, "created": "2026-03-01T09:00:00Z"}))
         assert not inspect(connection).has_table("nodes")
     engine.dispose()
     with Store(tmp_path) as store:
         assert store.experience("old") == lived("old")
-        assert store.graph.unlinked("default") == (["old"], [])
+        reviews = {lesson.id: lesson.review for lesson in store.lessons()}
+        assert reviews == {"approved": "approved", "refused": "refused", "learned": None}
+        assert store.graph.unlinked("default") == (["old"], ["approved", "learned"])
         with store._database.read() as connection:
             assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []

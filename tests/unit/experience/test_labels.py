@@ -45,17 +45,14 @@ def test_what_the_user_says_of_an_answer_is_a_label(lived: Experience, expected:
     assert found(lived) == expected
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ("approved", [True]), ("refused", [False]), ("proposed", []), ("learned", []), ("unlearned", []),
-        ("undone", []),
-    ],
-)  # fmt: skip
-def test_the_review_list_labels_too(status: str, expected: list[bool]) -> None:
-    told = found(LIVED, dataclasses.replace(LESSON, status=status))  # type: ignore[arg-type]
-    assert told == [("Rex.", good, "review") for good in expected]
-    assert found(LIVED, dataclasses.replace(LESSON, status=status, question=None)) == []  # type: ignore[arg-type]
+@pytest.mark.parametrize("status", ["approved", "refused", "learned", "unlearned", "undone"])
+@pytest.mark.parametrize(("review", "expected"), [("approved", [True]), ("refused", [False]), (None, [])])
+def test_the_review_list_labels_too_whatever_nights_make_of_a_lesson(
+    review: str | None, expected: list[bool], status: str
+) -> None:
+    lesson = dataclasses.replace(LESSON, status=status, review=review)  # type: ignore[arg-type]
+    assert found(LIVED, lesson) == [("Rex.", good, "review") for good in expected]
+    assert found(LIVED, dataclasses.replace(lesson, question=None)) == []
 
 
 def test_an_approved_correction_and_its_twins_are_one_thing() -> None:
@@ -63,7 +60,8 @@ def test_an_approved_correction_and_its_twins_are_one_thing() -> None:
     wrong = dataclasses.replace(LIVED, outcome=Outcome(correction="Rex."))
     told = [wrong, dataclasses.replace(wrong, id="e2"), dataclasses.replace(followed("No, it is Bo."), id="e3")]
     for status in ("approved", "learned"):
-        lesson = dataclasses.replace(LESSON, status=status, experiences=("e1", "e2"))  # type: ignore[arg-type]
+        mine = {"status": status, "review": "approved", "experiences": ("e1", "e2")}
+        lesson = dataclasses.replace(LESSON, **mine)  # type: ignore[arg-type]
         found = labels(told, [lesson], Permission())
         twins = {one.about for one in found if (one.chat, one.answer) == ((ASKED,), "Rex.")}
         assert len(twins) == 1, status
@@ -77,7 +75,7 @@ def test_labels_stand_in_the_order_of_time() -> None:
         at("early", "2026-03-01T09:00:00+02:00"),
         at("e", "2026-03-01T08:00:00Z"),
     ]
-    review = lambda id, *of: dataclasses.replace(LESSON, id=id, status="approved", experiences=of)  # noqa: E731
+    review = lambda id, *of: dataclasses.replace(LESSON, id=id, review="approved", experiences=of)  # noqa: E731
     lessons = [review("from", "early", "e"), review("taught"), review("new", "late"), review("unknown", "erased")]
     whys = [(one.about, one.why) for one in labels(lived, lessons, Permission())]
     assert whys == [

@@ -112,9 +112,11 @@ def test_lessons(store: Store) -> None:
     assert store.lesson("l") == taught
     assert store.lessons("default") == [taught]
     assert [one.id for one in store.lessons()] == ["l1", "k2"]
+    store.set_status("l1", "approved")
     store.set_status("l1", "learned", night=7)
     store.set_status("l1", "unlearned")
     assert (store.lesson("l1").status, store.lesson("l1").night) == ("unlearned", 7)
+    assert (store.lesson("l1").review, store.lesson("k2").review) == ("approved", None), "what a person said stays"
     assert store.lessons("default", status="proposed") == []
     changed = store.edit_lesson("l1", answer="Mira.", experiences=("e1",), check=Check(("mira",)))
     assert store.lesson("l1") == changed

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from slowwave.models.registry import Registry
-from slowwave.night import history
+from slowwave.night import gather, history
 from slowwave.night.folder import find
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, slept, worse
@@ -83,6 +83,16 @@ def test_what_is_edited_while_a_night_learns_it_is_still_due(tmp_path, store):
     store.add(correction(1))
     assert slept(tmp_path, store, Edited()).verdict == "promoted"
     assert store.lessons("default")[0].status == "proposed"
+
+
+def test_an_approval_while_a_night_learns_a_lesson_does_not_make_it_another(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms(teachable=False), attempts=2)
+    lessons = store.lessons("default")
+    store.set_status(lessons[0].id, "approved")
+    assert gather.same(store, lessons)
+    store.edit_lesson(lessons[0].id, answer="The code is Heron1.")
+    assert not gather.same(store, lessons)
 
 
 def test_a_lesson_that_is_too_long_is_told_and_spoils_no_night(tmp_path, store):

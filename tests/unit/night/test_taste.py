@@ -20,7 +20,7 @@ def lived(number: int, rating: float | None = 1.0) -> Experience:
 
 def refused(came_from: Experience) -> Lesson:
     return Lesson(f"of-{came_from.id}", "default", "Tea.", "What is tea?", "Soup.", Check(("soup",)),
-                  experiences=(came_from.id,), authority="user", status="refused")  # fmt: skip
+                  experiences=(came_from.id,), authority="user", review="refused")  # fmt: skip
 
 
 def test_only_the_newest_labels_count(tmp_path: Path) -> None:
