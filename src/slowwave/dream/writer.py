@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from slowwave.errors import UpstreamError
@@ -31,6 +31,10 @@ class Spent:
     seconds: float = 0.0
     stopped: str = ""
 
+    def since(self, before: Spent) -> Spent:
+        """What was spent after `before`."""
+        return Spent(self.tokens - before.tokens, self.seconds - before.seconds, self.stopped)
+
 
 class Budgeted:
     """A writer that writes no more once its tokens or seconds are spent, or once it failed.
@@ -38,13 +42,17 @@ class Budgeted:
     What was written by then is used: a night does not hang on its dreamer.
     """
 
-    def __init__(self, writer: Writes, count: Callable[[str], int], tokens: int = 0, seconds: float = 0.0) -> None:
+    def __init__(
+        self, writer: Writes, count: Callable[[str], int], tokens: int = 0, seconds: float = 0.0,
+        spent: Spent | None = None,
+    ) -> None:  # fmt: skip
         """Args:
         count: tokens of a text.
         tokens, seconds: budgets; 0 is none.
+        spent: of them before.
         """
         self.writer, self.count, self.tokens, self.seconds = writer, count, tokens, seconds
-        self.spent = Spent()
+        self.spent = replace(spent) if spent else Spent()
 
     def complete(
         self, prompts: Sequence[str], *, seed: int = 0, n: int = 1, batch: int = 16, **options: Any

@@ -20,10 +20,8 @@ def besides(night: NightFolder) -> dict[str, str]:
 
 
 def _dreams(dreams: dict[str, Any]) -> str:
-    spent, diverse = dreams["spent"], dreams["diversity"]
-    parts = [f"{dreams['scenes']} scenes; {spent['tokens']} tokens were written in {spent['seconds']:.0f} s"]
-    if spent["stopped"]:
-        parts.append(f"no more was written: {spent['stopped'].rstrip('.')}")
+    diverse = dreams["diversity"]
+    parts = [f"{dreams['scenes']} scenes", _written(dreams["spent"])]
     if diverse:
         again = ", dreamt once more as the first were too much alike" if dreams["again"] else ""
         again += ", and these still are" if dreams.get("poor") else ""
@@ -31,6 +29,12 @@ def _dreams(dreams: dict[str, Any]) -> str:
     if dreams.get("judged"):
         parts.append(_judged(dreams["judged"], "wordings"))
     return "; ".join(parts) + "."
+
+
+def _written(spent: dict[str, Any], how: str = "") -> str:
+    """What the dreamer wrote and what that took."""
+    told = f"{spent['tokens']} tokens were written{how} in {spent['seconds']:.0f} s"
+    return told + (f"; no more was written: {spent['stopped'].rstrip('.')}" if spent["stopped"] else "")
 
 
 def _judged(told: dict[str, Any], what: str) -> str:
@@ -51,6 +55,8 @@ def _rounds(night: NightFolder) -> str:
     done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
     if (judged := training.get("judged")) and (judged["asked"] or judged["stopped"]):
         done += f"; {_judged(judged, 'answers')}"
+    if (written := training.get("written")) and (written["tokens"] or written["stopped"]):
+        done += f"; {_written(written, ' anew between rounds')}"
     if not open_:
         return f"{done}."
     named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")

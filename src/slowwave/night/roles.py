@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from slowwave.config import Settings
 from slowwave.dream.rubric import Rubric
 from slowwave.dream.settings import endpoint
-from slowwave.dream.writer import Budgeted, Writes
+from slowwave.dream.writer import Budgeted, Spent, Writes
 from slowwave.models.zoo import resolve
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ class Roles:
         self.settings, self.cache, self.learner = settings, cache, learner
         self._loaded: dict[str, Engine] = {}
 
-    def writer(self) -> Budgeted:
-        """Who writes tonight's dreams, within the night's budgets."""
+    def writer(self, spent: Spent | None = None) -> Budgeted:
+        """Who writes tonight's dreams, within what is left of the night's budgets."""
         dream = self.settings.dream
         writer: Writes = self._other(dream.dreamer, DREAMER_KEY) if dream.dreamer else cast("Any", self.learner)
         count = lambda text: len(self.learner.tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
-        return Budgeted(writer, count, dream.max_tokens, dream.max_seconds)
+        return Budgeted(writer, count, dream.max_tokens, dream.max_seconds, spent)
 
     def rubric(self, deadline: float) -> Rubric | None:
         """Who judges what rules and vectors let pass, until the deadline and as long as dreams may be written."""

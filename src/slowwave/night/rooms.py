@@ -21,7 +21,7 @@ from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.loop import cloned
 from slowwave.dream.rubric import Judged
 from slowwave.dream.settings import DreamSettings
-from slowwave.dream.writer import Spent
+from slowwave.dream.writer import Spent, Writes
 from slowwave.exam.examine import ExamResult, examine
 from slowwave.exam.panel import Panel
 from slowwave.exam.probes import Answer
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from slowwave.dream.collide import Memory
     from slowwave.dream.distil import Likes
     from slowwave.dream.judge import Judge
-    from slowwave.dream.writer import Budgeted
     from slowwave.learn.freezing import Disk
     from slowwave.memory.graph import Graph
     from slowwave.models.embed import Embedder
@@ -81,6 +80,7 @@ class TrainReport:
     converged: list[str] | None = None  # lessons that had converged by the last round; None without rounds
     judged: Judged | None = None  # what a model with a rubric made of the answers between rounds
     liked: bool = False  # of good answers those were learned that the judge liked
+    written: Spent | None = None  # on what was worded anew between rounds; None: nothing was to be
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,11 @@ class Rooms(Protocol):
 
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], asked: AbstractSet[str], seed: int, deadline: float, on_step: OnStep,
+        folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
         """Train on `scenes`, the lessons of `more` so many times as often, hold `earlier` still, and write the version
-        at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`."""
+        at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`; what dreaming
+        took of the budgets is `spent`."""
 
     def examine(
         self,
@@ -159,7 +160,6 @@ class ModelRooms:
     ) -> None:
         self.settings, self.cache = settings, cache
         self._judge: Judge | None = None
-        self._writer: Budgeted | None = None  # of tonight's dreams, where it is the learner
         if engine is not None:
             self.engine = engine
         if embedder is not None:
@@ -223,7 +223,6 @@ class ModelRooms:
         collider = Collider(memories, self.embedder, graph) if memories else None
         settings, rubric = self.settings.dream, self._roles.rubric(deadline)
         writer = self._roles.writer()
-        self._writer = None if settings.dreamer else writer
 
         def once(settings: DreamSettings, seed: int) -> Dreamt:
             dreamer = Dreamer(cast("Any", self.engine), self.embedder, settings, self._judge, collider, writer, rubric)
@@ -247,7 +246,7 @@ class ModelRooms:
 
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], asked: AbstractSet[str], seed: int, deadline: float, on_step: OnStep,
+        folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
     ) -> TrainReport:  # fmt: skip
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
@@ -258,10 +257,12 @@ class ModelRooms:
         started = engine.load_adapter(start) if start is not None else None
         dream, learn = self.settings.dream, self.settings.learn
         taught = curriculum(engine, scenes, earlier, started, dream.rehearsal, learn, more)
-        rounds = rubric = likes = None
+        rounds = rubric = likes = writer = None
         if dream.rounds > 1:
-            anew, rubric = self._anew(scenes, asked, seed, deadline), self._roles.rubric(deadline)
-            likes = self._likes()
+            # a larger dreamer writes no other than it has written
+            writer = self._roles.writer(spent) if dream.anew and not dream.dreamer else None
+            anew = self._anew(scenes, asked, seed, deadline, writer) if writer else None
+            rubric, likes = self._roles.rubric(deadline), self._likes()
             rounds = Rounds(
                 engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric,
                 learn=partial(cloned, likes=likes),
@@ -280,21 +281,20 @@ class ModelRooms:
         return TrainReport(
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
             int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
-            rubric.told if rubric else None, likes is not None,
+            rubric.told if rubric else None, likes is not None, writer.spent.since(spent) if writer else None,
         )  # fmt: skip
 
-    def _anew(self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float) -> Anew | None:
-        """What dreams once more between two rounds, within what dreaming has left of the budgets (after a resume, all
-        of them); a larger dreamer writes no other than it has written."""
+    def _anew(
+        self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float, writer: Writes
+    ) -> Anew:
+        """What dreams once more between two rounds."""
         from slowwave.dream import bank
         from slowwave.dream.anew import Anew
         from slowwave.dream.make import questions
         from slowwave.dream.wordings import Wordings
 
         dream = self.settings.dream
-        if not dream.anew or dream.dreamer:
-            return None
-        wordings = Wordings(cast("Any", self.engine), self.embedder, dream, self._writer or self._roles.writer())
+        wordings = Wordings(cast("Any", self.engine), self.embedder, dream, writer)
         bank_ND, taken = self.embedder.embed(bank.ordinary()), questions(scenes) | asked
         return Anew(wordings, bank_ND, taken, dream.anew, seed, deadline)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from slowwave.config import Settings
 from slowwave.dream.collide import Memory
+from slowwave.dream.writer import Spent
 from slowwave.errors import DamagedFile, ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
 from slowwave.exam.examine import PARTS, ExamResult
 from slowwave.exam.match import normalise
@@ -236,7 +237,8 @@ class Sleep:
                 more=past.more(self.home, self.store, self._lessons(night)),
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
-                asked=asked, seed=night.number, deadline=self.deadline, on_step=on_step,
+                asked=asked, spent=Spent(**night.read(files.DREAMS)["spent"]), seed=night.number,
+                deadline=self.deadline, on_step=on_step,
             )  # fmt: skip
         night.write(f"{files.TRAINED}/report.json", asdict(report))
         return [files.METRICS, *night.files_of(files.TRAINED)]

@@ -13,7 +13,7 @@ from slowwave.dream.collide import Collider, Memory
 from slowwave.dream.dreamer import bounded, once
 from slowwave.dream.make import scene
 from slowwave.dream.settings import DreamSettings, endpoint
-from slowwave.dream.writer import Budgeted
+from slowwave.dream.writer import Budgeted, Spent
 from slowwave.dream.written import written
 from slowwave.errors import SettingsError, UpstreamError
 from slowwave.records import Lesson, Scene
@@ -48,6 +48,16 @@ def test_a_writer_stops_when_its_tokens_are_spent() -> None:
     assert within.spent.tokens == 32 and within.spent.stopped == "its 20 tokens were spent"
     assert within.complete(["more"], max_new_tokens=8, temperature=1.0) == [[]] and len(writer.prompts) == 4
     assert writer.seeds == [0, 2], "no two batches alike"
+
+
+def test_a_writer_goes_on_with_what_is_left_of_the_budgets() -> None:
+    before = Spent(10, 1.0)
+    within = Budgeted(Writer(), count, tokens=20, spent=before)
+    said = within.complete(list("abcd"), n=2, batch=4, max_new_tokens=8, temperature=1.0)
+    assert [len(texts) for texts in said] == [2, 2, 0, 0], "16 tokens a batch"
+    assert before == Spent(10, 1.0) and within.spent.since(before).tokens == 16
+    assert within.spent.since(before).seconds == pytest.approx(within.spent.seconds - 1.0)
+    assert within.spent.since(before).stopped == "its 20 tokens were spent"
 
 
 def test_a_writer_stops_when_its_seconds_are_spent(monkeypatch: pytest.MonkeyPatch) -> None:

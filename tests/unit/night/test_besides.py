@@ -61,6 +61,19 @@ def test_what_a_model_with_a_rubric_refused_is_told(night: NightFolder) -> None:
     assert besides(night)["Rounds"] == "1 of 1 lessons converged."
 
 
+def test_what_was_written_anew_between_rounds_is_told(night: NightFolder) -> None:
+    night.write("lessons.json", {"lessons": [{"id": "a", "note": "Tea."}]})
+    training = {"converged": ["a"], "written": {"tokens": 9, "seconds": 2.4, "stopped": ""}}
+    night.write("exam.json", {"training": training})
+    assert besides(night)["Rounds"] == "1 of 1 lessons converged; 9 tokens were written anew between rounds in 2 s."
+    training["written"] = {"tokens": 0, "seconds": 0.0, "stopped": "its 5 tokens were spent"}
+    night.write("exam.json", {"training": training})
+    assert besides(night)["Rounds"].endswith("rounds in 0 s; no more was written: its 5 tokens were spent.")
+    training["written"] = {"tokens": 0, "seconds": 0.0, "stopped": ""}
+    night.write("exam.json", {"training": training})
+    assert besides(night)["Rounds"] == "1 of 1 lessons converged.", "all were known after the first round"
+
+
 @pytest.mark.parametrize(
     ("trusted", "told"),
     [

@@ -201,21 +201,6 @@ def test_seconds_are_a_budget_too(dreamt: Any, monkeypatch: pytest.MonkeyPatch) 
     assert not found.spent.stopped and len(engine.completions) > 2
 
 
-def test_what_is_worded_anew_is_of_the_same_budgets(tmp_path: Path) -> None:
-    def night(*wished: str) -> tuple[Any, Any]:
-        settings = load_settings(tmp_path / "home", (*SMALL, *wished))
-        rooms: Any = ModelRooms(settings, tmp_path, engine=Model(), embedder=Hashes())  # type: ignore[arg-type]
-        options: dict[str, Any] = {"more": {}, "older": {}, "before": [], "progress": lambda *_: None}
-        found = rooms.dream([SISTER], [], [], None, seed=1, deadline=9e9, **options)
-        assert (rooms._writer is None) == bool(rooms.settings.dream.dreamer), "a larger model is needed no more"
-        return found, rooms._anew(found.scenes, set(), 1, 9e9)
-
-    assert night("dream.dreamer=http://127.0.0.1:9/v1#big")[1] is None
-    found, anew = night("dream.max_tokens=5")
-    assert anew.wordings.writer.spent is found.spent and found.spent.tokens > 5
-    assert anew.wordings.writer.complete(["Once more."]) == [[]]
-
-
 def test_what_the_night_knows_reaches_the_dreamer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memories, graph, judge, lessons tried in vain, contradicted lessons, and the deadline."""
     made: list[Any] = []

@@ -11,6 +11,7 @@ import torch
 from slowwave.config import load_settings
 from slowwave.dream.loop import cloned
 from slowwave.dream.rubric import Rubric
+from slowwave.dream.writer import Spent
 from slowwave.learn.train import Trained
 from slowwave.night.rooms import ModelRooms
 from tests.unit.dream.conftest import Hashes
@@ -36,7 +37,7 @@ def trained(monkeypatch, tmp_path):
 
     def run(*wished):
         rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
-        often = {"more": {}, "start": None, "folders": {1.0: tmp_path}, "asked": set()}
+        often = {"more": {}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
         rooms.train([], [], **often, seed=0, deadline=0.0, on_step=print)
         return told[-1]
 
@@ -76,7 +77,7 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     def report(rounds, *wished, embedder="embedder", scenes=("scene",)):
         settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0", *wished))
         rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder=embedder)
-        told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set()}
+        told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
         return rooms.train(list(scenes), [], **told, seed=0, deadline=9.0, on_step=print)
 
     assert report(1).converged is None and planned == [] and given[-1]["rounds"] is None
@@ -89,7 +90,12 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     told = report(3, "dream.rubric=http://127.0.0.1:9/v1#big", "dream.anew=5", embedder=Hashes(), scenes=())
     assert isinstance(roles[-1]["rubric"], Rubric) and roles[-1]["rubric"].deadline == 9.0
     assert told.judged is roles[-1]["rubric"].told
-    assert (roles[-1]["anew"].each, roles[-1]["anew"].deadline) == (5, 9.0)
+    anew = roles[-1]["anew"]
+    assert (anew.each, anew.deadline) == (5, 9.0)
+    assert anew.wordings.writer.spent == Spent(7, 2.0), "the budgets are of the whole night, after a resume too"
+    assert told.written == Spent(0, 0.0)
+    assert report(3, "dream.anew=5", "dream.dreamer=http://127.0.0.1:9/v1#big").written is None
+    assert roles[-1]["anew"] is None, "a larger dreamer is needed no more"
 
 
 def test_a_trusted_judge_reads_good_answers_as_the_base_does(monkeypatch, tmp_path):
