@@ -131,12 +131,13 @@ def main() -> None:
     )
     parser.add_argument("--embedder", type=Path, default=cache / "minilm-l6-v2", help="folder of the embedding model")
     parser.add_argument("--questions", type=int, default=400, help="of the pool, each with two answers")
+    parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most")
     parser.add_argument("--users", action="store_true", help="a row for each user after 50 labels")
     parser.add_argument("--tuning", action="store_true", help="the users by whom the judge was changed")
     parser.add_argument("--pool", type=Path, help="keep the pool of answers there, or take it from there (.json)")
     parser.add_argument("--plot", type=Path, help="draw agreement along labels there (.png, .svg or .pdf)")
     args = parser.parse_args()
-    counts, questions, tokens = (AFTER, args.questions, 64) if not args.smoke else ((4,), 6, 6)
+    counts, questions, tokens = (AFTER, args.questions, args.tokens) if not args.smoke else ((4,), 6, 6)
     engine = Engine.load(args.model)
     if args.pool and args.pool.exists():
         pairs = [(question, answer) for question, answer in json.loads(args.pool.read_text())]
