@@ -59,9 +59,9 @@ def rows_of(results: list[dict[str, Any]], arms: Sequence[str]) -> list[Row]:
         if of.get(one) and of.get(other):
             for figure, name in (("held_out", "held-out wordings"), ("novel", "novel situations")):
                 value, low, high = _difference(of[one], of[other], figure)
-                aim = 0.1 if (one, other, figure) == (*WHOLE, "held_out") else None
-                rows.append(Row(f"{one} against {other}: {name}", value, low, high, aim=aim))
-                if aim:
+                asked = (one, other, figure) == (*WHOLE, "held_out")
+                rows.append(Row(f"{one} against {other}: {name}", value, low, high, aim=0.1 if asked else None))
+                if asked:
                     name = f"{one} against {other}: the width of that interval"
                     rows.append(Row(name, *[high - low] * 3, floor=0.1, at_most=True))
     return rows + _doublings(of)

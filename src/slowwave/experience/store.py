@@ -254,12 +254,16 @@ class Store:
         self._change(tables.lessons, lesson_id, "lesson", values)
 
     def edit_lesson(self, id: str, /, **fields: Any) -> Lesson:
-        """The lesson with some fields changed (not its id). Raises NotFound, UsageError for an unknown field."""
+        """The lesson with some fields changed (not its id). A review was of the words as they were.
+
+        Raises NotFound, UsageError for an unknown field.
+        """
         unknown = set(fields) - {field.name for field in dataclasses.fields(Lesson)} | ({"id"} & set(fields))
         if unknown:
             raise UsageError(f"A lesson has no field to edit named {sorted(unknown)[0]!r}.", "See `slowwave lessons`.")
         with self._database.write() as connection:  # one transaction: what another changes meanwhile is not lost
-            changed = dataclasses.replace(_get_lesson(connection, id), **fields)
+            unsaid = {"review": None} if {"question", "answer"} & fields.keys() else {}
+            changed = dataclasses.replace(_get_lesson(connection, id), **(unsaid | fields))
             _put_lesson(connection, changed)
         return changed
 

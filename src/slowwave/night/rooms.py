@@ -280,8 +280,9 @@ class ModelRooms:
                 trained.weights.release()
         return TrainReport(
             trained.steps, trained.stopped, trained.skipped, trained.seconds, len(taught.lessons), len(taught.anchors),
-            int(saved["bytes"]), sorted(rounds.converged) if rounds else None,
-            rubric.told if rubric else None, likes is not None, writer.spent.since(spent) if writer else None,
+            int(saved["bytes"]), converged=sorted(rounds.converged) if rounds else None,
+            judged=rubric.told if rubric else None, liked=likes is not None,
+            written=writer.spent.since(spent) if writer else None,
         )  # fmt: skip
 
     def _anew(

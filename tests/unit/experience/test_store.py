@@ -118,6 +118,8 @@ def test_lessons(store: Store) -> None:
     assert (store.lesson("l1").status, store.lesson("l1").night) == ("unlearned", 7)
     assert (store.lesson("l1").review, store.lesson("k2").review) == ("approved", None), "what a person said stays"
     assert store.lessons("default", status="proposed") == []
+    assert store.edit_lesson("l1", salience=0.5).review == "approved"
+    assert store.edit_lesson("l1", question="Who is it?").review is None, "it was said of other words"
     changed = store.edit_lesson("l1", answer="Mira.", experiences=("e1",), check=Check(("mira",)))
     assert store.lesson("l1") == changed
     assert (changed.answer, changed.experiences, changed.status) == ("Mira.", ("e1",), "unlearned")
