@@ -22,14 +22,14 @@ from slowwave.dream.anew import Anew
 from slowwave.dream.answered import answered
 from slowwave.dream.collide import Collider
 from slowwave.dream.dreamer import Dreamer
-from slowwave.dream.loop import Sampled, cloned, edge, reinforced, wanted
+from slowwave.dream.loop import Sampled, by_need, cloned, edge, evenly, reinforced, wanted
 from slowwave.dream.make import questions, user
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Wordings
 from slowwave.memory.graph import Graph
 from slowwave.models.chat import prompt_ids, reply_ids
-from slowwave.night.rounds import Choose, Learn
+from slowwave.night.rounds import Choose, Deal, Learn
 from slowwave.records import Scene, from_dict, to_dict
 
 COLLIDED = 1.0  # of an arm that collides every scene is there alone and in a situation, to draw from
@@ -53,6 +53,7 @@ class Arm:
     choose: Choose = by_chance
     learn: Learn = cloned
     steady: bool = True
+    deal: Deal = evenly
     anew: bool = False  # dreams once more between two rounds
 
 
@@ -75,6 +76,7 @@ ARMS = {
     "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
     "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
     "anew": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, anew=True),
+    "need": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, deal=by_need),
     "wanted": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=wanted),
     "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
     "links shuffled": Arm(graph="shuffled"),
@@ -99,8 +101,8 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int, wide: bool 
     settings = least if args.smoke else replace(least, composed=args.composed)
     writer = _night._loaded(args.dreamer, args.dtype) if args.dreamer else None
     settings = replace(settings, wide=wide, written=8 if writer else 0)
-    if wide and not args.smoke:  # and more of the model's own, and from the thesaurus
-        settings = replace(settings, apply=150, samples=20)
+    if wide and not args.smoke:  # and more of the model's own, from the thesaurus, and of everyday life
+        settings = replace(settings, apply=150, samples=20, ordinary=5 * args.ordinary)
     dreamer = Dreamer(engine, _night._embedder(args.embedder), settings, writer=writer)
     every = dreamer.dream(lessons, seed=seed)
     if wide:

@@ -10,7 +10,7 @@ for narrow intervals.
 `--work` keeps what was dreamt, for other arms of the same models, sizes and code at another time.
 
 An arm may have a size, "walk x4": so many sixteenths of the tokens; and settings of learning: "walk x32 kl_weight=4";
-of "walk wide" the wordings are those of `dream.wide`.
+of "walk wide" the wordings are those of `dream.wide`, and five times as many ordinary scenes are held still.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     anew = arms_.anew(args, engine, dreamt, seed) if arm.anew else None
     rounds = Rounds(
         engine, _night._embedder(args.embedder), chosen, taught, DreamSettings(rounds=arm.rounds), learn, seed, most,
-        anew=anew, choose=arm.choose, learn=arm.learn, steady=arm.steady,
+        anew=anew, deal=arm.deal, choose=arm.choose, learn=arm.learn, steady=arm.steady,
     )  # fmt: skip
     began = time.monotonic()
     trained = train(
@@ -135,7 +135,7 @@ def main() -> None:
         "--dreamer", type=Path, help="another model's folder: it writes the wordings, and eight situations a lesson"
     )
     parser.add_argument("--near", type=int, default=48, help="near misses a lesson that are composed")
-    parser.add_argument("--ordinary", type=int, default=200, help="ordinary scenes")
+    parser.add_argument("--ordinary", type=int, default=200, help="ordinary scenes; of wide dreams, five times as many")
     parser.add_argument("--anchor-tokens", type=int, default=48, help="of the base's answers to both")
     parser.add_argument("--count", type=int, default=32, help="lessons")
     parser.add_argument("--plot", type=Path, help="draw both shares of every arm there (.png, .svg or .pdf)")

@@ -234,11 +234,11 @@ def test_between_rounds_nothing_is_dreamt_that_was_dreamt_or_is_kept_for_the_exa
 
 
 def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[Any, int, bool, int]] = []
+    made: list[tuple[Any, int, bool, int, int]] = []
 
     class Made:
         def __init__(self, engine: Any, embedder: Any, settings: Any, writer: Any = None) -> None:
-            made.append((writer, settings.written, settings.wide, settings.samples))
+            made.append((writer, settings.written, settings.wide, settings.samples, settings.ordinary))
 
         def dream(self, lessons: Any, seed: int) -> list[Any]:
             return []
@@ -250,4 +250,4 @@ def test_another_dreamer_writes_the_wordings_and_situations(monkeypatch: pytest.
     for dreamer in (None, "large"):
         args = SimpleNamespace(**given, dreamer=dreamer)
         assert _dream_arms.dreamt(args, None, ITEMS[:1], 0, wide=True) == {"wide": []}
-    assert made == [(None, 0, True, 20), ("large loaded", 8, True, 20)], "wide: more of the model's own"
+    assert made == [(None, 0, True, 20, 45), ("large loaded", 8, True, 20, 45)], "wide: more of the model's own"

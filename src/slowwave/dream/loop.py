@@ -7,11 +7,12 @@ conducts the rounds is `night.rounds`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import brentq
 
 from slowwave.dream.distil import best
 from slowwave.records import Scene
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from slowwave.dream.distil import Likes
 
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
+FEWEST, MOST = 0.5, 2.0  # of what a lesson would get in a round, however well or badly it is answered
+SPARED = 0.05  # share of bad answers from which the need of a lesson counts
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,34 @@ def edge(sampled: Sequence[Sampled], count: int, rng: np.random.Generator) -> li
     order = [sampled[i] for i in rng.permutation(len(sampled))]
     order.sort(key=lambda one: (abs(one.share - 0.5), one.share))
     return order[:count]
+
+
+def evenly(wanted: Mapping[str, int], sampled: Sequence[Sampled]) -> dict[str, int]:
+    """Each lesson gets as many scenes in a round as it was meant to; what the others leave is not used."""
+    return {lesson: wanted[lesson] for lesson in dict.fromkeys(one.scene.lesson or "" for one in sampled)}
+
+
+def by_need(wanted: Mapping[str, int], sampled: Sequence[Sampled]) -> dict[str, int]:
+    """The edge of capability among lessons: as many scenes in a round as all were meant to get together, also those
+    that need none any more, the more to a lesson the worse it is answered; half of what it was meant to get at least,
+    so that it is not forgotten, and twice that at most.
+
+    Args:
+        wanted: by lesson, how many scenes it was meant to get; of all lessons of the night.
+        sampled: answers to scenes of those lessons that still need any.
+    """
+    bad: dict[str, list[float]] = {}
+    for one in sampled:
+        bad.setdefault(one.scene.lesson or "", []).append(1 - one.share)
+    if not bad:
+        return {}
+    meant_L = np.array([wanted[lesson] for lesson in bad], float)
+    need_L = meant_L * np.maximum(SPARED, [np.mean(mine) for mine in bad.values()])
+    total = min(sum(wanted.values()), MOST * meant_L.sum())
+    dealt_L = lambda factor: np.clip(factor * need_L, FEWEST * meant_L, MOST * meant_L)  # noqa: E731
+    factor = brentq(lambda factor: dealt_L(factor).sum() - total, 0, MOST / SPARED)
+    ends_L = np.round(np.cumsum(dealt_L(factor))).astype(int)  # so that the sum stays
+    return dict(zip(bad, np.diff(ends_L, prepend=0).tolist(), strict=True))
 
 
 def cloned(sampled: Sequence[Sampled], likes: Likes | None = None) -> list[Scene]:

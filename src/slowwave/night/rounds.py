@@ -15,7 +15,7 @@ import numpy as np
 
 from slowwave.dream.anew import Anew
 from slowwave.dream.filters import Embeds
-from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel
+from slowwave.dream.loop import Sampled, broad_first, by_need, cloned, converged, edge, noise, novel
 from slowwave.dream.rubric import Rubric
 from slowwave.dream.settings import DreamSettings
 from slowwave.exam.match import has_rule, passes
@@ -30,6 +30,7 @@ ALIKE = 0.5  # and from which a model with a rubric is asked
 
 Choose = Callable[[Sequence[Sampled], int, np.random.Generator], list[Sampled]]
 Learn = Callable[[Sequence[Sampled]], list[Scene]]
+Deal = Callable[[Mapping[str, int], Sequence[Sampled]], dict[str, int]]
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Rounds:
         more: lessons, by id, that get so many times the scenes of the others.
         anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
         rubric: who is asked about answers that rule and vectors leave open; without one they are not good.
+        deal: how many scenes each lesson that still needs any gets in a round after the first.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
 
@@ -58,6 +60,7 @@ class Rounds:
     more: Mapping[str, float] = field(default_factory=dict)
     anew: Anew | None = None
     rubric: Rubric | None = None
+    deal: Deal = by_need
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
@@ -77,12 +80,13 @@ class Rounds:
         for number in range(self.dream.rounds):
             loud = noise(number, self.dream.rounds, steady=self.steady)
             picked: list[Sampled] = []
-            for lesson, mine in left.items():
-                if not number:
+            if not number:
+                for lesson, mine in left.items():
                     picked += _cycled([Sampled(one, (), (), ()) for one in mine], wanted[lesson])
-                elif lesson not in self.converged:
-                    free = [one for one in sampled if one.scene.lesson == lesson]
-                    picked += _cycled(self.choose(free, wanted[lesson], rng), wanted[lesson])
+            sampled = [one for one in sampled if one.scene.lesson not in self.converged]
+            for lesson, count in self.deal(wanted, sampled).items():
+                free = [one for one in sampled if one.scene.lesson == lesson]
+                picked += _cycled(self.choose(free, count, rng), count)
             used |= {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]

@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slowwave.dream.loop import Sampled, broad_first, cloned, converged, edge, noise, novel, reinforced, wanted
+from slowwave.dream.loop import (
+    Sampled,
+    broad_first,
+    by_need,
+    cloned,
+    converged,
+    edge,
+    evenly,
+    noise,
+    novel,
+    reinforced,
+    wanted,
+)
 from slowwave.dream.make import scene
 from slowwave.dream.sense import sensible
 from slowwave.records import Lesson
@@ -38,6 +50,35 @@ def test_the_edge_comes_first_and_the_mastered_last(lessons: dict[str, Lesson]) 
         order = edge(some, 3, np.random.default_rng(seed))
         assert [one.scene.messages[0]["content"] for one in order] == ["half", "never", "always"]
     assert len(edge(some, 2, np.random.default_rng(0))) == 2
+
+
+def answered(lessons: dict[str, Lesson], **share: float) -> list[Sampled]:
+    """Ten answers to one scene of each lesson, so many of them good."""
+    return [
+        sampled(replace(lessons["sister"], id=id), "asked", *(i < 10 * good for i in range(10)))
+        for id, good in share.items()
+    ]
+
+
+def test_what_is_answered_worse_gets_more_scenes_of_as_many(lessons: dict[str, Lesson]) -> None:
+    meant = {"a": 20, "b": 20, "c": 20}
+    got = by_need(meant, answered(lessons, a=0.0, b=0.6, c=0.9))
+    assert sum(got.values()) == 60
+    assert got == {"a": 36, "b": 14, "c": 10}, "the best known as few as half of them"
+    assert (
+        by_need(meant, answered(lessons, a=0.5, b=0.5, c=0.5))
+        == meant
+        == evenly(meant, answered(lessons, a=0, b=1, c=1))
+    )
+
+
+def test_what_a_lesson_that_is_known_leaves_others_get_up_to_twice_as_much(lessons: dict[str, Lesson]) -> None:
+    meant = {"a": 20, "b": 10, "known": 20}
+    assert by_need(meant, answered(lessons, a=0.5, b=0.5)) == {"a": 33, "b": 17}, "in the measure of what was meant"
+    assert by_need({**meant, "known": 200}, answered(lessons, a=0.9, b=0.1)) == {"a": 40, "b": 20}
+    assert by_need(meant, answered(lessons, a=1.0, b=1.0)) == {"a": 33, "b": 17}, "too few scenes to have converged"
+    assert by_need(meant, []) == {}
+    assert evenly(meant, answered(lessons, a=0.0, b=0.9)) == {"a": 20, "b": 10}, "and what is left is not used"
 
 
 def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str, Lesson]) -> None:

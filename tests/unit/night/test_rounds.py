@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from slowwave.dream.loop import reinforced
+from slowwave.dream.loop import evenly, reinforced
 from slowwave.dream.make import scene, user
 from slowwave.dream.rubric import Rubric
 from slowwave.dream.settings import DreamSettings
@@ -94,7 +94,8 @@ def test_a_converged_lesson_gets_no_more_and_the_last_closes_the_night() -> None
     """The closing round holds still what the others would have, or near misses are taken over."""
     made, course = planned(Engine(Ilse=1.0, Tea=0.5))
     assert made.converged == {ILSE.id}
-    assert [len(own(one, ILSE)) for one in course] == [2, 0, 0] and len(own(course[2], TEA)) == 2
+    assert [len(own(one, ILSE)) for one in course] == [2, 0, 0]
+    assert [len(own(one, TEA)) for one in course] == [2, 4, 4], "another that needs them gets its scenes"
     made, course = planned(Engine(Ilse=1.0, Tea=1.0))
     first, closing = course
     assert made.converged == {ILSE.id, TEA.id}
@@ -251,8 +252,16 @@ def test_a_lesson_with_few_scenes_is_learned_as_often() -> None:
     few: list[Scene] = [*SCENES[:12], SCENES[12]]
     engine = Engine(Ilse=0.5, Tea=0.5)
     dream = DreamSettings(rounds=2, answers=2)
-    made = Rounds(engine, None, few, Curriculum([], NEAR, []), dream, LEARN, 0, most=8)  # type: ignore[arg-type]
+    made = Rounds(engine, None, few, Curriculum([], NEAR, []), dream, LEARN, 0, most=8, deal=evenly)  # type: ignore[arg-type]
     assert [len(own(one, TEA)) for one in made.plan()] == [4, 4]
+
+
+def test_the_worse_a_lesson_is_answered_the_more_scenes_it_gets() -> None:
+    made, course = planned(Engine(Ilse=0.9, Tea=0.1), most=9)
+    assert made.converged == set()
+    assert [(len(own(one, ILSE)), len(own(one, TEA))) for one in course] == [(3, 3), (2, 4), (2, 4)]
+    _, course = planned(Engine(Ilse=0.9, Tea=0.1), most=9, deal=evenly)
+    assert [(len(own(one, ILSE)), len(own(one, TEA))) for one in course] == [(3, 3)] * 3
 
 
 def test_a_lesson_that_was_tried_in_vain_gets_more_in_every_round() -> None:
