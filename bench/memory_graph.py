@@ -21,7 +21,7 @@ from _table import Row, arguments, finish
 from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.memory.quality import quality
-from slowwave.records import Experience
+from slowwave.records import Experience, Outcome
 
 SIZE = 384  # of a vector, as MiniLM's
 TIMES = 5
@@ -66,6 +66,9 @@ def measure(memories: int, folder: Path) -> list[Row]:
         for extra in range(TIMES):
             store.add(lived(memories + extra, topics, draw))
             timed("one more linked, by a program that runs on, s", linker.link)
+            store.amend(f"e{memories + extra}", outcome=Outcome(rating=1))
+            store.add(lived(memories + TIMES + extra, topics, draw))
+            timed("one more where the one before was amended, as in a conversation, s", linker.link)
         for extra in range(TIMES):
             graph = timed("the graph read, s", store.graph.load, "default")
             timed("a rank around one memory, the matrix made first, s", graph.rank, {extra: 1.0})

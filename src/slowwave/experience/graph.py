@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,33 +42,29 @@ class GraphStore:
 
         What is there already stays as it is; a link to a node that is gone by now is left out. Raises StoreError.
         """
-        between = list(between)
         with self._database.write() as connection:
-            new = list(new)
-            _insert(connection, nodes, [_row(node, vector_D) for node, vector_D in new])
-            lived = [
-                {"of": node.id.partition(":")[2], "vector": np.asarray(vector_D, "<f4").tobytes()}
-                for node, vector_D in new
-                if node.kind == "experience" and vector_D is not None
-            ]
-            if lived:  # an experience keeps its own vector: one that is amended loses it, and is linked anew
-                query = update(experiences).where(
-                    experiences.c.id == bindparam("of"), experiences.c.embedding.is_(None)
-                )
-                connection.execute(query.values(embedding=bindparam("vector")), lived)
-            number = _numbers(connection, {id for link in between for id in (link.source, link.target)})
-            rows = [
-                {"source": number[one.source], "target": number[one.target], "kind": one.kind, "weight": one.weight}
-                for one in between
-                if one.source in number and one.target in number and one.source != one.target
-            ]
-            _insert(connection, links, rows)
+            _add(connection, list(new), list(between))
+
+    def renew(self, ids: Sequence[str], new: Iterable[tuple[Node, np.ndarray | None]], between: Iterable[Link]) -> None:
+        """Adds as `add` does, where some of the nodes are there and say something else now: what they linked to, and
+        what was like them, goes first; what others follow, correct or come from stays. Raises StoreError."""
+        new = list(new)
+        with self._database.write() as connection:
+            number = _numbers(connection, set(ids))
+            for some in _batches(list(number.values())):
+                own, alike = links.c.source.in_(some), links.c.target.in_(some) & (links.c.kind == "similar")
+                connection.execute(delete(links).where(own | alike))
+            for node, _ in new:
+                if node.id in number:
+                    connection.execute(update(nodes).where(nodes.c.id == node.id).values(text=node.text))
+            _add(connection, new, list(between))
+            unmentioned(connection)
 
     def drop(self, ids: Sequence[str]) -> None:
         """Removes nodes with their links, and the people and things that nothing mentions any more."""
         with self._database.write() as connection:
-            for start in range(0, len(ids), BATCH):
-                connection.execute(delete(nodes).where(nodes.c.id.in_(ids[start : start + BATCH])))
+            for some in _batches(ids):
+                connection.execute(delete(nodes).where(nodes.c.id.in_(some)))
             unmentioned(connection)
 
     def walked(self, persona: str, pairs: Iterable[tuple[str, str]], night: int) -> None:
@@ -225,10 +221,33 @@ def _record(row: Any) -> Node:
 def _numbers(connection: Connection, ids: set[str]) -> dict[str, int]:
     every = sorted(ids)
     found: dict[str, int] = {}
-    for start in range(0, len(every), BATCH):
-        query = select(nodes.c.id, nodes.c.number).where(nodes.c.id.in_(every[start : start + BATCH]))
+    for some in _batches(every):
+        query = select(nodes.c.id, nodes.c.number).where(nodes.c.id.in_(some))
         found |= {row.id: row.number for row in connection.execute(query)}
     return found
+
+
+def _add(connection: Connection, new: Sequence[tuple[Node, np.ndarray | None]], between: Sequence[Link]) -> None:
+    _insert(connection, nodes, [_row(node, vector_D) for node, vector_D in new])
+    lived = [
+        {"of": node.id.partition(":")[2], "vector": np.asarray(vector_D, "<f4").tobytes()}
+        for node, vector_D in new
+        if node.kind == "experience" and vector_D is not None
+    ]
+    if lived:  # an experience keeps its own vector: one that is amended loses it, and is linked anew
+        query = update(experiences).where(experiences.c.id == bindparam("of"), experiences.c.embedding.is_(None))
+        connection.execute(query.values(embedding=bindparam("vector")), lived)
+    number = _numbers(connection, {id for link in between for id in (link.source, link.target)})
+    rows = [
+        {"source": number[one.source], "target": number[one.target], "kind": one.kind, "weight": one.weight}
+        for one in between
+        if one.source in number and one.target in number and one.source != one.target
+    ]
+    _insert(connection, links, rows)
+
+
+def _batches(some: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (some[start : start + BATCH] for start in range(0, len(some), BATCH))
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

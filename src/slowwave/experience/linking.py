@@ -36,36 +36,40 @@ class Linker:
         """
         lessons = {one.id: one for one in self.store.lessons(self.persona) if one.status != "refused"}
         due = consolidated(lessons.values())
-        if stale := self._stale(lessons, {item.node.id for item in due}):
+        stale, amended = self._changed(lessons, {item.node.id for item in due})
+        if stale:
             self.store.graph.drop(stale)
-            self._grower, self._read = Grower(self.persona), 0
         self._refresh()
+        self._grower.forget([*stale, *amended])
         lived, taught = self.store.graph.unlinked(self.persona)
         if self._grower.knows([f"experience:{id}" for id in lived] + [f"lesson:{id}" for id in taught]):
             self._grower, self._read = Grower(self.persona), 0  # erased by another process, and here once more
             self._refresh()
-        of = len(lived) + len(taught)
+        of = len(amended) + len(lived) + len(taught)
+        if amended:
+            grown = self._grower.take(self._experiences([id.partition(":")[2] for id in amended]))
+            self.store.graph.renew(amended, grown.nodes, grown.links)
+            progress(len(amended), of)
         for start in range(0, len(lived), BATCH):
             self._take(self._experiences(lived[start : start + BATCH]))
-            progress(min(start + BATCH, len(lived)), of)
+            progress(len(amended) + min(start + BATCH, len(lived)), of)
         self._take(self._lessons([lessons[id] for id in taught if id in lessons]))
         self._take(self._embedded(self._grower.new(due)))
         if of:
             progress(of, of)
         return of
 
-    def _stale(self, lessons: dict[str, Lesson], due: set[str]) -> list[str]:
-        """Nodes that no longer say what the store does."""
-        found = []
+    def _changed(self, lessons: dict[str, Lesson], due: set[str]) -> tuple[list[str], list[str]]:
+        """Nodes that the store does not hold as they are any more, and those of experiences that were amended: what
+        came from these, or after them, stays linked to them."""
+        stale, amended = list[str](), list[str]()
         for node, embedded in self.store.graph.changeable(self.persona):
-            if node.kind == "lesson":
-                lesson = lessons.get(node.id.partition(":")[2])
-                gone = lesson is None or lesson_line(lesson) != node.text
-            else:
-                gone = not embedded if node.kind == "experience" else node.id not in due
-            if gone:
-                found.append(node.id)
-        return found
+            lesson = lessons.get(node.id.partition(":")[2]) if node.kind == "lesson" else None
+            if node.kind == "experience":
+                amended += [] if embedded else [node.id]
+            elif node.id not in due and (lesson is None or lesson_line(lesson) != node.text):
+                stale.append(node.id)
+        return stale, amended
 
     def _refresh(self) -> None:
         """Reads what was linked by other processes, and by this one."""

@@ -7,6 +7,7 @@ ones and nothing else. Knows no store and no model.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,7 +58,7 @@ class Grower:
         self.persona = persona
         self._ids: list[str] = []
         self._vectors = np.zeros((0, 0), np.float32)  # room for more than there are; the first len(ids) count
-        self._last: dict[str, tuple[str, float]] = {}  # by source
+        self._said: dict[str, list[tuple[float, str]]] = {}  # by source: when, and the node; in the order of time
         self._known: dict[str, float] = {}  # a node's time, by its id
         self._asked: dict[str, list[tuple[str, str]]] = {}  # a question's words -> lessons and their answers
 
@@ -66,6 +67,19 @@ class Grower:
         for item in self.new(items):
             self._place(item)
             self._keep(item)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Nodes that are in the graph no more, or are taken once more because they say something else now."""
+        gone = set(ids) & self._known.keys()
+        if not gone:
+            return
+        for id in gone:
+            del self._known[id]
+        self._said = {source: [one for one in mine if one[1] not in gone] for source, mine in self._said.items()}
+        self._asked = {asked: [one for one in mine if one[0] not in gone] for asked, mine in self._asked.items()}
+        for place, id in enumerate(self._ids):
+            if id in gone:  # a row that is like nothing
+                self._ids[place], self._vectors[place] = "", 0
 
     def new(self, items: Sequence[Item]) -> list[Item]:
         """Those that are not in the graph yet."""
@@ -92,9 +106,11 @@ class Grower:
             if place is not None:
                 for target, cosine in self._nearest(next(cosine_B_N)[:place]):
                     link(target, "similar", cosine)
-            before = self._last.get(item.source)
-            if before is not None and item.source and 0 <= item.node.time - before[1] <= SITTING:
-                link(before[0], "corrects" if item.corrects_last else "follows")
+            said = self._said.get(item.source, [])
+            if before := bisect_right(said, item.node.time, key=_when):
+                time, last = said[before - 1]
+                if item.node.time - time <= SITTING:
+                    link(last, "corrects" if item.corrects_last else "follows")
             for target in item.derived_from:
                 link(target, "derived_from")
             for target in item.corrects:
@@ -123,7 +139,7 @@ class Grower:
     def _keep(self, item: Item) -> None:
         self._known[item.node.id] = item.node.time
         if item.source:
-            self._last[item.source] = (item.node.id, item.node.time)
+            insort_right(self._said.setdefault(item.source, []), (item.node.time, item.node.id), key=_when)
         if item.question and item.answer:
             self._asked.setdefault(normalise(item.question), []).append((item.node.id, item.answer))
 
@@ -139,6 +155,10 @@ class Grower:
         self._vectors[len(self._ids)] = item.vector_D
         self._ids.append(item.node.id)
         return len(self._ids) - 1
+
+
+def _when(said: tuple[float, str]) -> float:
+    return said[0]
 
 
 def entity_id(persona: str, name: str) -> str:

@@ -65,6 +65,12 @@ def links(store: Store) -> set[tuple[str, str, str]]:
     return {(graph.nodes[a].id, kind, graph.nodes[b].id) for a, kind, b in rows}
 
 
+def weights(store: Store) -> dict[tuple[str, str], float]:
+    graph = store.graph.load("default")
+    rows = zip(graph.links.source_L, graph.links.target_L, graph.links.weight_L, strict=True)
+    return {(graph.nodes[a].id, graph.nodes[b].id): float(weight) for a, b, weight in rows}
+
+
 def texts(graph: Graph, kind: str) -> list[str]:
     return [node.text for node in graph.nodes if node.kind == kind]
 
@@ -130,6 +136,43 @@ def test_what_changed_is_linked_anew(filled: Store) -> None:
     assert texts(graph, "lesson") == ["The tram to my office is tram 7."]
     assert "Which tram do I take to my boat?" in texts(graph, "experience")
     assert ("lesson:tram", "derived_from", "experience:e1") in links(filled)
+
+
+def test_what_came_of_an_amended_exchange_stays_linked_to_it(filled: Store) -> None:
+    """Its follow-up comes after a lesson was made of it, say: the lesson still comes from it, over links as strong."""
+    filled.graph.walked("default", [("experience:e2", "experience:e1")], night=1)
+    linker, said = Linker(filled, Words(), "default"), "Which boat do I take to my school?"
+    linker.link()
+    filled.amend("e1", outcome=Outcome(rating=1), messages=[{"role": "user", "content": said}])
+    assert linker.link() == 1
+    kept = {
+        ("lesson:tram", "derived_from", "experience:e1"), ("lesson:tram", "corrects", "experience:e1"),
+        ("experience:e2", "follows", "experience:e1"),
+    }  # fmt: skip
+    assert kept <= links(filled)
+    assert weights(filled)["experience:e2", "experience:e1"] == pytest.approx(1 - DECAY + GAIN * DECAY), "as walked"
+    graph = filled.graph.load("default")
+    named = {node.text: node.id for node in graph.nodes}
+    assert named[said] == "experience:e1"
+    mentioned = {target for source, kind, target in links(filled) if (source, kind) == ("experience:e1", "mentions")}
+    assert mentioned == {named["school"]}, "it speaks of something else now"
+    assert np.linalg.norm(graph.vectors_N_D[graph.place["experience:e1"]]) == pytest.approx(1)
+    filled.add(lived("e4", "Which boat do I take to my gym?", "09:20:00"))
+    assert linker.link() == 1 and linker.link() == 0
+    assert weights(filled)["experience:e4", "experience:e1"] > 0.5, "compared with what it says now"
+
+
+def test_what_is_amended_costs_no_reading_of_all(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conversation amends the exchange before at every turn."""
+    linker, held, read = Linker(filled, Words(), "default"), filled.graph.held, list[int]()
+    linker.link()
+    monkeypatch.setattr(
+        filled.graph, "held", lambda persona, after: read.append(len(some := held(persona, after))) or some
+    )
+    filled.amend("e3", outcome=Outcome(rating=1))
+    filled.add(lived("e4", "And a goose egg?", "12:01:00"))
+    assert linker.link() == 2 and read == [0]
+    assert ("experience:e4", "follows", "experience:e3") in links(filled)
 
 
 def test_a_refused_lesson_leaves_the_graph(filled: Store) -> None:
@@ -230,12 +273,6 @@ def test_graphml_is_read_by_others(filled: Store, tmp_path: Path) -> None:
     edges = {(a, data["link"], b) for a, b, data in read.edges(data=True)}
     assert edges == links(filled)
     assert all(0 < data["weight"] <= 1 for *_, data in read.edges(data=True))
-
-
-def weights(store: Store) -> dict[tuple[str, str], float]:
-    graph = store.graph.load("default")
-    rows = zip(graph.links.source_L, graph.links.target_L, graph.links.weight_L, strict=True)
-    return {(graph.nodes[a].id, graph.nodes[b].id): float(weight) for a, b, weight in rows}
 
 
 def test_links_that_were_walked_grow_stronger_and_the_others_fade(filled: Store) -> None:

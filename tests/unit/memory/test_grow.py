@@ -110,6 +110,19 @@ def test_what_was_linked_and_is_read_again_counts_once() -> None:
     assert len(links(grower, item("new", 99, EAST))) == NEAREST
 
 
+def test_what_is_forgotten_is_like_nothing_and_followed_by_nothing_until_it_is_taken_once_more() -> None:
+    grower = Grower("default")
+    grower.take([item("a", 0, EAST, source="ann"), item("b", 5, EAST, source="ann")])
+    grower.forget(["experience:b", "experience:never"])
+    assert not grower.knows(["experience:b"])
+    assert links(grower, item("c", 9, EAST, source="ann")) == {
+        ("experience:c", "similar", "experience:a"), ("experience:c", "follows", "experience:a"),
+    }  # fmt: skip
+    assert links(grower, item("b", 5, BETWEEN, source="ann")) >= {("experience:b", "follows", "experience:a")}, (
+        "what came before it, not what came last"
+    )
+
+
 def test_vectors_of_another_embedder_are_not_compared() -> None:
     grower = Grower("default")
     grower.recall([item("old", 0, EAST)])
