@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HOT, COOL = 1.0, 0.6  # temperature of what is sampled
 FEWEST, MOST = 0.5, 2.0  # of what a lesson would get in a round, however well or badly it is answered
+WHOLE = 0.5  # of the wanted answer's words: one with fewer leaves something out that no rule asks for
 SPARED = 0.05  # share of bad answers from which the need of a lesson counts
 
 
@@ -105,14 +106,18 @@ def by_need(wanted: Mapping[str, int], sampled: Sequence[Sampled]) -> dict[str, 
 
 def cloned(sampled: Sequence[Sampled], likes: Likes | None = None) -> list[Scene]:
     """Filtered behavioural cloning: of the answers that the judge found good one is learned, in the model's own words:
-    the likeliest to please, or the shortest. Where there is none, the wanted one. To two questions at once the wanted
-    one: another may answer one of them.
+    the likeliest to please, or the shortest that is no mere part of the wanted one: a rule asks for a name, and the
+    lesson was a sentence. Where there is none, the wanted one. To two questions at once the wanted one: another may
+    answer one of them.
 
     Args:
         likes: how likely each answer to a chat is to please, p_N, where that can be trusted.
     """
     good = [
-        [text for text, well, whole in zip(one.answers, one.good, one.whole, strict=True) if well and whole and text]
+        [
+            text for text, well, whole in zip(one.answers, one.good, one.whole, strict=True)
+            if well and whole and text and len(text.split()) >= WHOLE * len((one.scene.answer or "").split())
+        ]
         if one.scene.family != "chain" else []
         for one in sampled
     ]  # fmt: skip

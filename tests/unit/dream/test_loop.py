@@ -92,6 +92,17 @@ def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str,
     assert cloned([both])[0].answer == "She is Ilse. You drink tea.", "the shortest may answer half of it"
 
 
+def test_what_leaves_out_half_of_the_wanted_answer_is_not_cloned(lessons: dict[str, Lesson]) -> None:
+    """A rule asks for the team alone, so that an exam would not miss the rest."""
+    whole = "Ask for the order number, then hand the case to Team Robin."
+    one = sampled(lessons["sister"], "asked", True, True, True, answer=whole)
+    part, much = "Team Robin.", "Ask for the number and call Team Robin."
+    assert cloned([replace(one, answers=(part, much, whole))])[0].answer == much
+    assert cloned([replace(one, answers=(part, part, part))])[0].answer == whole
+    pleased = lambda pairs: np.array([float(said == part) for _, said in pairs])  # noqa: E731
+    assert cloned([replace(one, answers=(part, much, whole))], pleased)[0].answer != part
+
+
 def test_of_the_good_answers_the_likeliest_to_please_is_cloned_where_that_can_be_told(
     lessons: dict[str, Lesson],
 ) -> None:
