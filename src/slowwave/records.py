@@ -121,13 +121,19 @@ class Scene:
     check: Check = Check()
     authority: Authority = "dream"  # the minimum over its lineage
     lineage: tuple[str, ...] = ()  # experience ids
-    walk: tuple[str, ...] = ()  # nodes of the memory graph by which it came to the memory it was collided with
+    walk: tuple[str, ...] = ()  # nodes of the memory graph by which it came to what it was collided with, its ways
     ended: bool = True  # False where `answer` was cut at its length, so that no end is learned from it
 
     @property
     def taught(self) -> bool:
         """Whether its answer is learned; else the base's own answer is held."""
         return self.kind in ("apply", "chain")
+
+    @property
+    def ways(self) -> list[tuple[str, ...]]:
+        """The ways of its walk, one to each memory: every one begins at the walk's first node."""
+        starts = [at for at, node in enumerate(self.walk) if node == self.walk[0]]
+        return [self.walk[start:end] for start, end in zip(starts, [*starts[1:], None], strict=False)]
 
 
 @dataclass(frozen=True)

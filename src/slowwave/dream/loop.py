@@ -36,9 +36,9 @@ class Noise:
 
 
 def broad_first(scenes: Sequence[Scene]) -> list[Scene]:
-    """The same scenes, in the places of those that were collided the ones of long walks first."""
+    """The same scenes, in the places of those that were collided the ones that came a long way first."""
     places = [at for at, one in enumerate(scenes) if one.walk]
-    walked = sorted((scenes[at] for at in places), key=lambda one: -len(one.walk))
+    walked = sorted((scenes[at] for at in places), key=lambda one: -max(map(len, one.ways)))
     out = list(scenes)
     for at, one in zip(places, walked, strict=True):
         out[at] = one

@@ -140,7 +140,8 @@ def situated(
         scene, id=new_id(scene.id, way, *(turn["content"] for turn in before), text), family=f"{scene.family}:{way}",
         messages=(*before, user(text)),
         lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
-        authority=least(scene.authority, *(m.authority for m in memories)), walk=used[0].path if used else (),
+        authority=least(scene.authority, *(m.authority for m in memories)),
+        walk=tuple(node for one in used for node in one.path),
     )  # fmt: skip
 
 

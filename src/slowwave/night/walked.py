@@ -23,4 +23,4 @@ def strengthen(store: Store, persona: str, night: int, scenes: Iterable[Scene]) 
     learned = {lesson.id for lesson in store.lessons(persona, "learned") if lesson.night == night}
     good = [scene for scene in scenes if scene.walk and scene.split == "train" and scene.lesson in learned]
     if good:
-        store.graph.walked(persona, {pair for scene in good for pair in pairwise(scene.walk)}, night)
+        store.graph.walked(persona, {pair for scene in good for way in scene.ways for pair in pairwise(way)}, night)

@@ -134,6 +134,8 @@ def test_far_walks_come_first_where_collided_scenes_stand(lessons: dict[str, Les
     plain = [scene(lessons["sister"], "apply", text, "Ilse.", "composed") for text in "abcde"]
     some = [plain[0], replace(plain[1], walk=("x", "y")), plain[2], replace(plain[3], walk=("x", "y", "z", "w"))]
     assert [one.messages[0]["content"] for one in broad_first(some)] == ["a", "d", "c", "b"]
+    twice = replace(plain[4], walk=("x", "y", "z", "x", "v"))
+    assert broad_first([some[1], twice, some[3]]) == [some[3], twice, some[1]], "two short ways are no long one"
 
 
 def test_reinforce_learns_the_better_and_unlearns_the_worse(lessons: dict[str, Lesson]) -> None:

@@ -71,6 +71,20 @@ def test_walks_are_of_all_breadths(lessons: dict[str, Lesson], embedder: Any) ->
     assert any(one.walk for one in scenes)
 
 
+def test_the_way_to_every_memory_of_a_situation_is_kept(lessons: dict[str, Lesson]) -> None:
+    """The first may have been met by chance, over no way."""
+    start, some = f"lesson:{lessons['sister'].id}", MEMORIES[:3]
+    ways = [(), (start, "experience:x", some[1].node), (start, some[2].node)]
+    met = [Collision(memory, way) for memory, way in zip(some, ways, strict=True)]
+    one, seen = scene(lessons["sister"], "apply", "Q?", "A.", "composed"), set()
+    for seed in range(30):
+        made = situations.situated(one, lessons["sister"], met, np.random.default_rng(seed), "turns")
+        many = len(made.messages) // 2
+        assert made.ways == ways[1:many]
+        seen.add(many)
+    assert seen == {1, 2, 3}
+
+
 def test_no_memory_of_the_lesson_itself_is_a_partner(lessons: dict[str, Lesson], embedder: Any) -> None:
     """What it comes from, and what is about the same thing: neither is far."""
     found = names([one for seed in range(20) for one in met(Collider(MEMORIES, embedder), lessons["sister"], seed)])

@@ -277,7 +277,7 @@ def test_alike_rounds_are_alike() -> None:
 
 @pytest.mark.parametrize("steady", [True, False])
 def test_with_a_schedule_the_broad_walks_come_first(steady: bool) -> None:
-    far, near = ("n",) * 5, ("n",) * 2
+    far, near = tuple("abcde"), tuple("ab")
     walked = [replace(one, walk=far if i % 2 else near) for i, one in enumerate(SCENES)]
     ways = {one.messages[-1]["content"]: len(one.walk) for one in walked}
     dream = DreamSettings(rounds=2, answers=2)

@@ -323,7 +323,7 @@ def test_a_walk_to_a_scene_of_a_lesson_that_was_learned_makes_its_links_stronger
     class Walking(CheapRooms):
         def scenes(self, lessons, earlier):
             scenes = super().scenes(lessons, earlier)
-            way = (f"lesson:{lessons[0].id}", "experience:e1")
+            way = (f"lesson:{lessons[0].id}", "experience:e2", f"lesson:{lessons[0].id}", "experience:e1")
             return [replace(one, walk=way) if one.split == "train" else one for one in scenes]
 
     def weights():
