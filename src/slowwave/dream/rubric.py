@@ -62,13 +62,14 @@ class Judged:
 class Rubric:
     """Asks a model, and counts in `told` what it said."""
 
-    def __init__(self, ask: Ask, deadline: float = math.inf, seconds: float = 0.0) -> None:
+    def __init__(self, ask: Ask, deadline: float = math.inf, seconds: float = 0.0, took: float = 0.0) -> None:
         """Args:
         deadline: `time.monotonic()` value after which it is asked no more.
         seconds: that it may take in all; 0 is no bound.
+        took: of them before.
         """
         self.ask, self.deadline, self.seconds = ask, deadline, seconds or math.inf
-        self.told, self._took = Judged(), 0.0
+        self.told, self.took = Judged(), took
 
     def kept(self, scenes: Sequence[Scene], lessons: Sequence[Lesson]) -> list[Scene]:
         """The scenes without the training ones that do not ask for what their lesson answers.
@@ -98,7 +99,7 @@ class Rubric:
         out: list[bool | None] = [None] * len(questions)
         for first in range(0, len(questions), _AT_ONCE):
             began = time.monotonic()
-            if began > self.deadline or self._took > self.seconds:
+            if began > self.deadline or self.took > self.seconds:
                 self.told.stopped = "its time was up"
             if self.told.stopped:
                 break
@@ -109,7 +110,7 @@ class Rubric:
                 self.told.stopped = error.message
                 break
             finally:
-                self._took += time.monotonic() - began
+                self.took += time.monotonic() - began
             verdicts = [_yes(answer) for answer in said]
             self.told.asked += len(part)
             self.told.refused += verdicts.count(False)

@@ -51,16 +51,19 @@ def _rounds(night: NightFolder) -> str:
     if converged is None:
         return ""
     lessons = night.read(files.LESSONS)["lessons"]
+    retried = set(night.read(files.DREAMS).get("retried", []))
     open_ = [row["note"] for row in lessons if row["id"] not in converged]
     done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
     if (judged := training.get("judged")) and (judged["asked"] or judged["stopped"]):
         done += f"; {_judged(judged, 'answers')}"
     if (written := training.get("written")) and (written["tokens"] or written["stopped"]):
         done += f"; {_written(written, ' anew between rounds')}"
+    if retried:
+        done += f"; of {len(retried)} earlier ones that were taught once more {len(retried & set(converged))}"
     if not open_:
         return f"{done}."
     named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")
-    return f"{done}. Not: {named} Those that were not learned are tried again with more scenes."
+    return f"{done}. Not: {named} They are tried again with more scenes, the learned ones beside other lessons."
 
 
 def _left(prompt: dict[str, Any]) -> str:

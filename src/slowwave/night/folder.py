@@ -17,7 +17,7 @@ from slowwave.night.ledger import Ledger
 
 SETTINGS, LESSONS, SCENES, METRICS = "settings.json", "lessons.json", "scenes.jsonl", "metrics.jsonl"
 BEFORE, EXAM, VERDICT, PAGE, UNDONE = "before.json", "exam.json", "verdict.json", "report.html", "undone.json"
-JUDGE, PROMPT, TRAINED, DREAMS = "judge.json", "prompt.json", "trained", "dreams.json"
+JUDGE, PROMPT, TRAINED, DREAMS, ROUNDS = "judge.json", "prompt.json", "trained", "dreams.json", "rounds.jsonl"
 
 
 class NightFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,14 +34,18 @@ def scenes_of(home: Path, lessons: Sequence[Lesson]) -> list[Scene]:
 
 
 def nights_with(home: Path, experience: str) -> list[int]:
-    """The nights whose folders hold words of an experience: as what came in, or as what a lesson came from."""
+    """The nights whose folders hold words of an experience: as what came in, as what a lesson came from, or as what
+    one was collided with."""
     found = []
     for night in files.folders(home):
+        named: set[str] = set()
         if night.has(files.LESSONS):
             read = night.read(files.LESSONS)
             rows = [*read["lessons"], *read["earlier"]]
-            came_in = {row["id"] for row in read["came_in"]} | {id for row in rows for id in row["experiences"]}
-            found += [night.number] if experience in came_in else []
+            named |= {row["id"] for row in read["came_in"]} | {id for row in rows for id in row["experiences"]}
+        for scenes in (files.SCENES, files.ROUNDS):
+            named |= {id for row in (night.read(scenes) if night.has(scenes) else []) for id in row["lineage"]}
+        found += [night.number] if experience in named else []
     return found
 
 
@@ -67,7 +72,28 @@ def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
 def more(home: Path, store: Store, lessons: Sequence[Lesson]) -> dict[str, float]:
     """By id, how many times the usual scenes lessons get that earlier nights tried in vain."""
     tried = attempts(home, store, lessons[0].persona) if lessons else {}
-    return {one.id: min(MOST, 1 + MORE * tried[one.id]) for one in lessons if tried.get(one.id)}
+    return {one.id: times(tried[one.id]) for one in lessons if tried.get(one.id)}
+
+
+def times(tried: float) -> float:
+    """How many times the usual scenes a lesson gets that was tried so often."""
+    return min(MOST, 1 + MORE * tried)
+
+
+def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str, int]:
+    """Lesson id -> in how many promoted nights of rounds it was taught, of those learned lessons whose old reflex none
+    of these nights has seen gone: an exam of a few questions says less than many novel scenes."""
+    taught: Counter[str] = Counter()
+    gone: set[str] = set()
+    for night in files.folders(home):
+        if night.persona != persona or not (night.has(files.EXAM) and night.has(files.VERDICT)):
+            continue
+        converged = night.read(files.EXAM)["training"].get("converged")
+        if converged is not None and night.read(files.VERDICT)["verdict"] == "promoted":
+            gone |= set(converged)
+            rows = night.read(files.LESSONS)["lessons"]
+            taught.update([*(row["id"] for row in rows), *night.read(files.DREAMS).get("retried", [])])
+    return {one.id: taught[one.id] for one in learned if taught[one.id] and one.id not in gone}
 
 
 def diversities(home: Path, persona: str) -> list[Diversity]:

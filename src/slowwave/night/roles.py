@@ -27,6 +27,7 @@ class Roles:
     def __init__(self, settings: Settings, cache: Path, learner: Engine) -> None:
         self.settings, self.cache, self.learner = settings, cache, learner
         self._loaded: dict[str, Engine] = {}
+        self._judges: Rubric | None = None  # the newest
 
     def writer(self, spent: Spent | None = None) -> Budgeted:
         """Who writes tonight's dreams, within what is left of the night's budgets."""
@@ -36,15 +37,17 @@ class Roles:
         return Budgeted(writer, count, dream.max_tokens, dream.max_seconds, spent)
 
     def rubric(self, deadline: float) -> Rubric | None:
-        """Who judges what rules and vectors let pass, until the deadline and as long as dreams may be written."""
-        dream = self.settings.dream
+        """Who judges what rules and vectors let pass, until the deadline; all that are asked for in a night judge as
+        long together as dreams may be written."""
+        dream, took = self.settings.dream, self._judges.took if self._judges else 0.0
         if not dream.rubric:
             return None
         model = self._other(dream.rubric, RUBRIC_KEY)
-        if all(endpoint(dream.rubric)):
-            return Rubric(partial(model.reply, max_new_tokens=_VERDICT), deadline, dream.max_seconds)
-        ask = lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)]  # noqa: E731
-        return Rubric(ask, deadline, dream.max_seconds)
+        ask = partial(model.reply, max_new_tokens=_VERDICT) if all(endpoint(dream.rubric)) else (
+            lambda chats: [row[0].text for row in model.generate(chats, max_new_tokens=_VERDICT)]
+        )  # fmt: skip
+        self._judges = Rubric(ask, deadline, dream.max_seconds, took)
+        return self._judges
 
     def release(self) -> None:
         """Lets go of the models that will not be asked again tonight: all but who judges between rounds."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from slowwave.memory.graph import Graph
     from slowwave.models.embed import Embedder
     from slowwave.models.engine import Engine
+    from slowwave.night.rounds import OnRound
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 Parts = Callable[[int, int], None]  # how many parts of something are done, of how many
@@ -128,10 +129,12 @@ class Rooms(Protocol):
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
         folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
+        on_round: OnRound,
     ) -> TrainReport:  # fmt: skip
         """Train on `scenes`, the lessons of `more` so many times as often, hold `earlier` still, and write the version
         at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`; what dreaming
-        took of the budgets is `spent`."""
+        took of the budgets is `spent`. `on_round` is told what each round after the first learns: scenes that were
+        chosen by then, or worded by then, with the answers that were."""
 
     def examine(
         self,
@@ -247,6 +250,7 @@ class ModelRooms:
     def train(
         self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
         folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
+        on_round: OnRound,
     ) -> TrainReport:  # fmt: skip
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
@@ -265,7 +269,7 @@ class ModelRooms:
             rubric, likes = self._roles.rubric(deadline), self._likes()
             rounds = Rounds(
                 engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric,
-                learn=partial(cloned, likes=likes),
+                learn=partial(cloned, likes=likes), on_round=on_round,
             )  # fmt: skip
         with engine.using(None):
             trained = train(

@@ -30,6 +30,7 @@ ALIKE = 0.5  # and from which a model with a rubric is asked
 
 Choose = Callable[[Sequence[Sampled], int, np.random.Generator], list[Sampled]]
 Learn = Callable[[Sequence[Sampled]], list[Scene]]
+OnRound = Callable[[int, Sequence[Scene]], Any]  # the number of a round, the first being 1; what it learns
 Deal = Callable[[Mapping[str, int], Sequence[Sampled]], dict[str, int]]
 
 
@@ -45,6 +46,7 @@ class Rounds:
         more: lessons, by id, that get so many times the scenes of the others.
         anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
         rubric: who is asked about answers that rule and vectors leave open; without one they are not good.
+        on_round: told of what each round after the first learns, the number of the first being 1.
         deal: how many scenes each lesson that still needs any gets in a round after the first.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
@@ -60,6 +62,7 @@ class Rounds:
     more: Mapping[str, float] = field(default_factory=dict)
     anew: Anew | None = None
     rubric: Rubric | None = None
+    on_round: OnRound = lambda number, learned: None
     deal: Deal = by_need
     choose: Choose = edge
     learn: Learn = cloned
@@ -90,6 +93,8 @@ class Rounds:
             used |= {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]
+            if number:
+                self.on_round(number + 1, learned)
             lessons = [decision(self.engine, one, weight=one.weight) for one in learned]
             if lessons:  # of answers that are all alike nothing is reinforced
                 lessons += self.taught.relearned

@@ -175,16 +175,21 @@ class Sleep:
             id: one for id, one in contradicted(self.store, self.persona, lessons).items()
             if permitted(self.store, one, self._permission())
         }  # fmt: skip
+        retried = self._retried(
+            [one for one in earlier if one not in lost], self.settings.night.max_lessons - len(lessons)
+        )
         dreamt = self.rooms.dream(
-            [*lessons, *lost], kept, met, graph, more=past.more(self.home, self.store, lessons), older=older,
+            [*lessons, *lost, *retried], kept, met, graph, more=self._more(night, retried), older=older,
             before=past.diversities(self.home, self.persona), seed=night.number, deadline=self.deadline,
             progress=self.progress,
         )  # fmt: skip
         allowed = set(night.read(files.LESSONS)["permitted"])
-        allowed |= {id for sources in (lost, met, older.values()) for one in sources for id in one.experiences}
-        scenes = separate([scene for scene in dreamt.scenes if set(scene.lineage) <= allowed], kept)
+        allowed |= {id for sources in (lost, retried, met, older.values()) for one in sources for id in one.experiences}
+        again = {one.id for one in retried}  # are examined by the questions of the night that learned them
+        scenes = [one for one in dreamt.scenes if one.split == "train" or one.lesson not in again]
+        scenes = separate([scene for scene in scenes if set(scene.lineage) <= allowed], kept)
         written = [night.write(files.JUDGE, asdict(agreement) | {"trusted": agreement.trusted})] if agreement else []
-        told = asdict(replace(dreamt, scenes=[])) | {"scenes": len(scenes)}
+        told = asdict(replace(dreamt, scenes=[])) | {"scenes": len(scenes), "retried": sorted(again)}
         written.append(night.write(files.DREAMS, told))
         return [*written, night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
@@ -193,6 +198,20 @@ class Sleep:
         if not self.settings.dream.collided:
             return []
         return memories(self.store, self.persona, self._permission())
+
+    def _retried(self, learned: Sequence[Lesson], room: int) -> list[Lesson]:
+        """Learned lessons that have not converged in their budget are taught once more, the least often tried first,
+        as many times at most as a night tries any lesson."""
+        if self.settings.dream.rounds == 1:
+            return []
+        tries = past.unconverged(self.home, self.persona, learned)
+        open_ = [one for one in learned if 0 < tries.get(one.id, 0) < self.settings.night.attempts]
+        return sorted(open_, key=lambda one: tries[one.id])[: max(0, room)]
+
+    def _more(self, night: NightFolder, retried: Sequence[Lesson]) -> dict[str, float]:
+        """By id, how many times the usual scenes tonight's lessons get that were tried before."""
+        tries = past.unconverged(self.home, self.persona, retried)
+        return past.more(self.home, self.store, self._lessons(night)) | {id: past.times(n) for id, n in tries.items()}
 
     def _permission(self) -> Permission:
         return Permission(tuple(self.settings.night.permitted))
@@ -219,10 +238,11 @@ class Sleep:
     def _train(self, night: NightFolder) -> list[str]:
         trained = night.clear(files.TRAINED)
         scenes, earlier = self._scenes(night)
-        asked = _asked([*scenes, *earlier])
+        asked, retried = _asked([*scenes, *earlier]), self._again(night)
         known = {id for lesson in self.store.lessons(self.persona) for id in lesson.experiences}
         # a crash may lie between, and an erasure
         scenes, earlier = self._standing(scenes), self._standing(earlier, known)
+        rounds: list[dict[str, Any]] = []  # what the model had a part in by then
         with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
 
             def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -231,17 +251,20 @@ class Sleep:
                 metrics.flush()
                 self.progress("train", step, steps)
 
+            held = [scene for scene in earlier if scene.lesson not in retried and _said(scene) not in asked]
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
-                [scene for scene in earlier if scene.split == "train" and _said(scene) not in asked],
-                more=past.more(self.home, self.store, self._lessons(night)),
+                [scene for scene in held if scene.split == "train"],
+                more=self._more(night, [one for one in self._lessons(night, "earlier") if one.id in retried]),
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
                 asked=asked, spent=Spent(**night.read(files.DREAMS)["spent"]), seed=night.number,
                 deadline=self.deadline, on_step=on_step,
+                on_round=lambda number, learned: rounds.extend({"round": number} | to_dict(one) for one in learned),
             )  # fmt: skip
         night.write(f"{files.TRAINED}/report.json", asdict(report))
-        return [files.METRICS, *night.files_of(files.TRAINED)]
+        made = [night.write(files.ROUNDS, rounds)] if rounds else []
+        return [files.METRICS, *made, *night.files_of(files.TRAINED)]
 
     def _examine(self, night: NightFolder) -> list[str]:
         """Walk the candidates back towards the served version until nothing is lost."""
@@ -354,10 +377,14 @@ class Sleep:
     def _lessons(self, night: NightFolder, key: str = "lessons") -> list[Lesson]:
         return [from_dict(Lesson, row) for row in night.read(files.LESSONS)[key]]
 
+    def _again(self, night: NightFolder) -> set[str]:
+        """Ids of the earlier lessons that are taught once more tonight; nights of older versions had none."""
+        return set(night.read(files.DREAMS).get("retried", []))
+
     def _scenes(self, night: NightFolder) -> tuple[list[Scene], list[Scene]]:
         """Tonight's scenes, and those of earlier lessons (of earlier nights, or dreamed again tonight)."""
         earlier = self._lessons(night, "earlier")
-        ids = {lesson.id for lesson in earlier}
+        ids = {lesson.id for lesson in earlier} - self._again(night)
         tonight = [from_dict(Scene, row) for row in night.read(files.SCENES)]
         again = [scene for scene in tonight if scene.lesson in ids]
         return [scene for scene in tonight if scene.lesson not in ids], [*self._remembered(earlier), *again]

@@ -120,3 +120,5 @@ def test_its_seconds_are_bounded(lessons: dict[str, Lesson], monkeypatch: pytest
         rubric = Rubric(Says(), seconds=seconds)
         rubric.good(said)
         assert rubric.told.asked == asked and bool(rubric.told.stopped) == (asked < 200)
+    later = Rubric(Says(), seconds=2.0, took=rubric.took)
+    assert later.good(said) == [None] * 200 and later.told.asked == 0, "all was taken before"

@@ -94,7 +94,9 @@ class CheapRooms:
             out += [scene(lesson, "near_miss", f"not {lesson.question} {i}", "exam") for i in range(2)]
         return out
 
-    def train(self, scenes, earlier, *, more, start, folders, asked, spent, seed, deadline, on_step) -> TrainReport:  # type: ignore[no-untyped-def]
+    def train(
+        self, scenes, earlier, *, more, start, folders, asked, spent, seed, deadline, on_step, on_round
+    ) -> TrainReport:  # type: ignore[no-untyped-def]
         self.trained_with, self.trainings, self.more = list(scenes), self.trainings + 1, more
         assert spent == Spent(7, 1.5), "what dreaming took, also of a night that goes on after a crash"
         if self.fails is not None:

@@ -173,7 +173,10 @@ def test_a_model_that_dreams_and_judges_is_loaded_once_and_let_go_when_it_is_don
     )
     settings = load_settings(tmp_path, ("dream.dreamer=larger", "dream.rubric=larger", f"dream.rounds={rounds}"))
     roles: Any = Roles(settings, tmp_path, Model())  # type: ignore[arg-type]
-    assert roles.rubric(7.0).deadline == 7.0 and roles.writer().writer is roles._loaded["larger"]
+    judges = roles.rubric(7.0)
+    judges.took = 3.0
+    assert roles.rubric(7.0).took == 3.0, "its seconds are the night's, in whatever phase"
+    assert judges.deadline == 7.0 and roles.writer().writer is roles._loaded["larger"]
     assert loaded == ["larger"]
     roles.release()
     assert list(roles._loaded) == kept

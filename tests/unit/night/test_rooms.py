@@ -38,7 +38,7 @@ def trained(monkeypatch, tmp_path):
     def run(*wished):
         rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
         often = {"more": {}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
-        rooms.train([], [], **often, seed=0, deadline=0.0, on_step=print)
+        rooms.train([], [], **often, seed=0, deadline=0.0, on_step=print, on_round=print)
         return told[-1]
 
     return run
@@ -78,7 +78,7 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
         settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0", *wished))
         rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder=embedder)
         told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
-        return rooms.train(list(scenes), [], **told, seed=0, deadline=9.0, on_step=print)
+        return rooms.train(list(scenes), [], **told, seed=0, deadline=9.0, on_step=print, on_round=print)
 
     assert report(1).converged is None and planned == [] and given[-1]["rounds"] is None
     assert report(3).converged == ["a", "b"] and planned == [(["scene"], 3, {"a": 2.0})]
