@@ -57,12 +57,13 @@ class Arm:
     anew: bool = False  # dreams once more between two rounds
 
 
-GRAPHS: dict[str, Callable[[Graph, int], Graph | None]] = {  # of the memories' graph and a seed; None: by chance
-    "chance": lambda graph, seed: None,
-    "as it is": lambda graph, seed: graph,
-    "shuffled": _memories.shuffled,
-    "duplicates": lambda graph, seed: _memories.doubled(graph, 30),
-    "orphans": lambda graph, seed: _memories.orphaned(graph, 0.5, seed),
+Changed = Callable[[Graph, Sequence[_memories.Memory], int], Graph | None]
+GRAPHS: dict[str, Changed] = {  # of the memories' graph, the memories and a seed; None: by chance
+    "chance": lambda graph, memories, seed: None,
+    "as it is": lambda graph, memories, seed: graph,
+    "shuffled": lambda graph, memories, seed: _memories.shuffled(graph, seed),
+    "duplicates": lambda graph, memories, seed: _memories.doubled(graph, 30, memories),
+    "orphans": lambda graph, memories, seed: _memories.orphaned(graph, 0.5, seed),
 }
 _JUDGED = Arm(graph="as it is", judged=True)
 ARMS = {
@@ -172,8 +173,9 @@ def scenes_of(
     if arm.graph and kept.exists():
         every = read(kept)
     elif arm.graph:
-        graph = GRAPHS[arm.graph](_memories.graph(items, embedder), seed)
-        collider = Collider(_memories.memories(items), embedder, graph)
+        memories = _memories.memories(items)
+        graph = GRAPHS[arm.graph](_memories.graph(items, embedder), memories, seed)
+        collider = Collider(_memories.with_copies(memories, graph), embedder, graph)
         settings = DreamSettings(collided=COLLIDED, chains=4)
         every = situations.collide(every, lessons, collider, settings, np.random.default_rng([seed, 11]))
         with engine.using(None):

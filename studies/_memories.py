@@ -69,10 +69,12 @@ def shuffled(graph: Graph, seed: int) -> Graph:
     return Graph(graph.nodes, graph.vectors_N_D, replace(links, target_L=target_L))
 
 
-def doubled(graph: Graph, count: int) -> Graph:
-    """With one memory copied so often, each copy linked as it is: walks end there again and again."""
+def doubled(graph: Graph, count: int, of: Sequence[Memory]) -> Graph:
+    """With the most linked of these memories copied so often, each copy linked as it is: walks end there again and
+    again."""
     links, nodes = graph.links, list(graph.nodes)
-    at = int(np.bincount(np.r_[links.source_L, links.target_L], minlength=len(nodes)).argmax())
+    degree_N = np.bincount(np.r_[links.source_L, links.target_L], minlength=len(nodes))
+    at = max((graph.place[one.node] for one in of), key=lambda place: int(degree_N[place]))
     mine_L = np.flatnonzero((links.source_L == at) | (links.target_L == at))
     copies = [replace(nodes[at], id=f"{nodes[at].id}#{number}") for number in range(count)]
     parts = [(links.source_L, links.target_L, links.kind_L, links.weight_L)]
@@ -83,6 +85,13 @@ def doubled(graph: Graph, count: int) -> Graph:
     source_L, target_L, kind_L, weight_L = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     vectors_N_D = np.concatenate([graph.vectors_N_D, np.repeat(graph.vectors_N_D[at : at + 1], count, axis=0)])
     return Graph((*nodes, *copies), vectors_N_D, Links(source_L, target_L, kind_L, weight_L))
+
+
+def with_copies(some: Sequence[Memory], graph: Graph | None) -> list[Memory]:
+    """The memories, and those that are in the graph once more."""
+    copies = [node.id for node in graph.nodes if "#" in node.id] if graph else []
+    of = {one.node: one for one in some}
+    return [*some, *(replace(of[id.partition("#")[0]], node=id) for id in copies)]
 
 
 def orphaned(graph: Graph, share: float, seed: int) -> Graph:

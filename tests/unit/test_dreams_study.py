@@ -34,10 +34,20 @@ def test_the_memory_graph_of_the_lessons_and_three_ways_to_spoil_it() -> None:
     assert count > 20
     shuffled = _memories.shuffled(graph, 1)
     assert len(shuffled.links.source_L) == count and (shuffled.links.target_L != graph.links.target_L).any()
-    doubled = _memories.doubled(graph, 3)
+    doubled = _memories.doubled(graph, 3, memories)
     assert len(doubled.nodes) == len(graph.nodes) + 3 and len(doubled.links.source_L) > count
     degree = lambda one: np.bincount(np.r_[one.links.source_L, one.links.target_L])  # noqa: E731
-    assert (degree(doubled)[-3:] == degree(graph).max()).all()
+    most = max(degree(graph)[graph.place[one.node]] for one in memories)
+    assert (degree(doubled)[-3:] == most).all()
+    twice = _memories.with_copies(memories, doubled)
+    assert (
+        twice[: len(memories)]
+        == memories
+        == _memories.with_copies(memories, graph)
+        == _memories.with_copies(memories, None)
+    )
+    assert {one.node for one in twice[len(memories) :]} == {node.id for node in doubled.nodes[-3:]}, "and can be met"
+    assert len({one.question for one in twice[len(memories) :]}) == 1
     orphaned = _memories.orphaned(graph, 0.5, 0)
     assert 0 < len(orphaned.links.source_L) < count / 2 and orphaned.nodes == graph.nodes
 
