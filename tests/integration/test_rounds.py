@@ -16,7 +16,8 @@ from slowwave.records import Experience, Outcome
 SMALL = (
     "dream.rounds=2", "dream.anew=2", "dream.answers=2", "dream.confidence=0.5", "dream.reflex=0.5",
     "dream.collided=1.0", "dream.chains=2", "dream.sensible=0.9",
-    "dream.samples=1", "dream.apply=4", "dream.composed=5", "dream.near_miss=2", "dream.composed_near=1", "dream.prose=1",
+    "dream.samples=1",
+    "dream.apply=4", "dream.composed=5", "dream.near_miss=2", "dream.composed_near=1", "dream.prose=1",
     "dream.ordinary=4", "dream.watch=1", "dream.tokens=16", "dream.answer_tokens=8", "dream.near_tokens=8",
     "exam.panel_items=6", "exam.max_new_tokens=16",
     "learn.epochs=1", "learn.min_steps=1", "learn.lesson_batch=4", "learn.anchor_batch=4", "learn.warmup=2",
