@@ -51,7 +51,7 @@ def _rounds(night: NightFolder) -> str:
     if converged is None:
         return ""
     lessons = night.read(files.LESSONS)["lessons"]
-    retried = set(night.read(files.DREAMS).get("retried", []))
+    retried = set(night.read(files.DREAMS).get("retried", [])) if night.has(files.DREAMS) else set()
     open_ = [row["note"] for row in lessons if row["id"] not in converged]
     done = f"{len(lessons) - len(open_)} of {len(lessons)} lessons converged"
     if (judged := training.get("judged")) and (judged["asked"] or judged["stopped"]):

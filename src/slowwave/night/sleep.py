@@ -11,37 +11,33 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from slowwave.config import Settings
-from slowwave.dream.collide import Memory
 from slowwave.dream.writer import Spent
 from slowwave.errors import DamagedFile, ExamError, LeaseHeld, ModelError, NightError, OutOfSpace, SlowwaveError
 from slowwave.exam.examine import PARTS, ExamResult
-from slowwave.exam.match import normalise
 from slowwave.exam.probes import Answer, ProbeResult
-from slowwave.experience.authority import Permission
 from slowwave.experience.store import Store
 from slowwave.models.files import disk_space
 from slowwave.models.manifest import Manifest, parse_version, version_name
 from slowwave.models.registry import Registry
 from slowwave.night import folder as files
 from slowwave.night import gate, history, past
+from slowwave.night.drawn import Drawn, exam_questions, said, separate
 from slowwave.night.folder import NightFolder
-from slowwave.night.gather import contradicted, gather, permitted, same
+from slowwave.night.gather import gather, same
 from slowwave.night.history import NightSummary
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
-from slowwave.night.memories import memories
 from slowwave.night.page import page
 from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
 from slowwave.night.taste import labels_of
 from slowwave.night.walked import strengthen
-from slowwave.records import Lesson, Scene, from_dict, to_dict
+from slowwave.records import Scene, from_dict, to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
 MAX_RESUMES = 3  # a night that dies so often in one place will die there again
@@ -114,7 +110,7 @@ class Sleep:
         dusk, today = night.read(files.SETTINGS), self._dusk()
         if any(dusk[key] != today[key] for key in ("parent", "settings")):
             return "the settings or the served version have changed since."
-        if "gather" in whole and not same(self.store, self._lessons(night)):
+        if "gather" in whole and not same(self.store, self._drawn(night).lessons()):
             return "its lessons have changed since."
         return None
 
@@ -165,21 +161,16 @@ class Sleep:
         return written
 
     def _dream(self, night: NightFolder) -> list[str]:
-        lessons, earlier = self._lessons(night), self._lessons(night, "earlier")
-        kept = self._remembered(earlier)
+        drawn = self._drawn(night)
+        lessons, earlier = drawn.lessons(), drawn.lessons("earlier")
+        kept = drawn.remembered(earlier)
         lost = [lesson for lesson in earlier if not any(scene.lesson == lesson.id for scene in kept)]
         agreement = self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
-        met = self._memories()
+        met, older = drawn.memories(), drawn.older(lessons)
         graph = self.store.graph.load(self.persona) if met else None
-        older = {
-            id: one for id, one in contradicted(self.store, self.persona, lessons).items()
-            if permitted(self.store, one, self._permission())
-        }  # fmt: skip
-        retried = self._retried(
-            [one for one in earlier if one not in lost], self.settings.night.max_lessons - len(lessons)
-        )
+        retried = drawn.retried([one for one in earlier if one not in lost])
         dreamt = self.rooms.dream(
-            [*lessons, *lost, *retried], kept, met, graph, more=self._more(night, retried), older=older,
+            [*lessons, *lost, *retried], kept, met, graph, more=drawn.more(retried), older=older,
             before=past.diversities(self.home, self.persona), seed=night.number, deadline=self.deadline,
             progress=self.progress,
         )  # fmt: skip
@@ -193,41 +184,6 @@ class Sleep:
         written.append(night.write(files.DREAMS, told))
         return [*written, night.write(files.SCENES, [to_dict(scene) for scene in scenes])]
 
-    def _memories(self) -> list[Memory]:
-        """What lessons may be collided with, if they are collided at all."""
-        if not self.settings.dream.collided:
-            return []
-        return memories(self.store, self.persona, self._permission())
-
-    def _retried(self, learned: Sequence[Lesson], room: int) -> list[Lesson]:
-        """Learned lessons that have not converged in their budget are taught once more, the least often tried first,
-        as many times at most as a night tries any lesson."""
-        if self.settings.dream.rounds == 1:
-            return []
-        tries = past.unconverged(self.home, self.persona, learned)
-        open_ = [one for one in learned if 0 < tries.get(one.id, 0) < self.settings.night.attempts]
-        return sorted(open_, key=lambda one: tries[one.id])[: max(0, room)]
-
-    def _more(self, night: NightFolder, retried: Sequence[Lesson]) -> dict[str, float]:
-        """By id, how many times the usual scenes tonight's lessons get that were tried before."""
-        tries = past.unconverged(self.home, self.persona, retried)
-        return past.more(self.home, self.store, self._lessons(night)) | {id: past.times(n) for id, n in tries.items()}
-
-    def _permission(self) -> Permission:
-        return Permission(tuple(self.settings.night.permitted))
-
-    def _remembered(self, lessons: Sequence[Lesson]) -> list[Scene]:
-        """The scenes of earlier nights' lessons, but for those with a memory in them that was erased since or may no
-        longer teach: a lesson stands by its own experiences, not by what it was collided with."""
-        own = {id for lesson in lessons for id in lesson.experiences}
-        return self._standing(past.scenes_of(self.home, lessons), own)
-
-    def _standing(self, scenes: Sequence[Scene], own: AbstractSet[str] = frozenset()) -> list[Scene]:
-        """The scenes whose whole lineage, but for `own`, is still in the store and may teach."""
-        met = sorted({id for scene in scenes for id in scene.lineage} - own)
-        allowed = {one.id for one in self.store.some_experiences(met) if self._permission().allows(one)} | own
-        return [scene for scene in scenes if set(scene.lineage) <= allowed]
-
     def _before(self, night: NightFolder) -> list[str]:
         self.progress("exam before", 0, PARTS)
         served = self.registry.serving(self.persona)
@@ -237,11 +193,12 @@ class Sleep:
 
     def _train(self, night: NightFolder) -> list[str]:
         trained = night.clear(files.TRAINED)
-        scenes, earlier = self._scenes(night)
-        asked, retried = _asked([*scenes, *earlier]), self._again(night)
+        drawn = self._drawn(night)
+        (scenes, earlier), again = drawn.scenes(), drawn.again()
+        asked = exam_questions([*scenes, *earlier])
         known = {id for lesson in self.store.lessons(self.persona) for id in lesson.experiences}
         # a crash may lie between, and an erasure
-        scenes, earlier = self._standing(scenes), self._standing(earlier, known)
+        scenes, earlier = drawn.standing(scenes), drawn.standing(earlier, known)
         rounds: list[dict[str, Any]] = []  # what the model had a part in by then
         with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
 
@@ -251,11 +208,11 @@ class Sleep:
                 metrics.flush()
                 self.progress("train", step, steps)
 
-            held = [scene for scene in earlier if scene.lesson not in retried and _said(scene) not in asked]
+            held = [scene for scene in earlier if scene.lesson not in again and said(scene) not in asked]
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
                 [scene for scene in held if scene.split == "train"],
-                more=self._more(night, [one for one in self._lessons(night, "earlier") if one.id in retried]),
+                more=drawn.more([one for one in drawn.lessons("earlier") if one.id in again]),
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
                 asked=asked, spent=Spent(**night.read(files.DREAMS)["spent"]), seed=night.number,
@@ -283,7 +240,7 @@ class Sleep:
         for sat, fraction in enumerate(FRACTIONS):
             report = partial(self._examined, sat)
             after = self._sit(night, night.path / files.TRAINED / f"{fraction:.2f}", report, worth=worth)
-            decision = gate.decide(before, after, self._lessons(night), self.settings.exam)
+            decision = gate.decide(before, after, self._drawn(night).lessons(), self.settings.exam)
             failed = [reason.text for reason in decision.reasons if not reason.ok]
             taken = ProbeResult(before.answers, after.answers).taken_over()
             tries.append({"fraction": fraction, "verdict": decision.verdict, "failed": failed, "taken_over": taken})
@@ -304,13 +261,13 @@ class Sleep:
     def _decision(self, night: NightFolder) -> gate.Decision:
         exam = night.read(files.EXAM)
         before, after = (ExamResult.from_dict(exam[key]) for key in ("before", "after"))
-        return gate.decide(before, after, self._lessons(night), self.settings.exam)
+        return gate.decide(before, after, self._drawn(night).lessons(), self.settings.exam)
 
     def _write_verdict(self, night: NightFolder, decision: gate.Decision) -> None:
         """verdict.json, with the lessons as they were worded: attempts count only for that wording."""
         worded = {}
         if night.has(files.LESSONS):
-            worded = {lesson.id: past.wording(lesson) for lesson in self._lessons(night)}
+            worded = {lesson.id: past.wording(lesson) for lesson in self._drawn(night).lessons()}
         body = asdict(decision) | {"wordings": worded, "ended": now()}
         night.ledger.write("verdict", now(), [night.write(files.VERDICT, body)])
 
@@ -372,31 +329,18 @@ class Sleep:
         )  # fmt: skip
         self.registry.promote(staged, manifest, lease.check)
 
-    # --- what earlier phases wrote
-
-    def _lessons(self, night: NightFolder, key: str = "lessons") -> list[Lesson]:
-        return [from_dict(Lesson, row) for row in night.read(files.LESSONS)[key]]
-
-    def _again(self, night: NightFolder) -> set[str]:
-        """Ids of the earlier lessons that are taught once more tonight; nights of older versions had none."""
-        return set(night.read(files.DREAMS).get("retried", []))
-
-    def _scenes(self, night: NightFolder) -> tuple[list[Scene], list[Scene]]:
-        """Tonight's scenes, and those of earlier lessons (of earlier nights, or dreamed again tonight)."""
-        earlier = self._lessons(night, "earlier")
-        ids = {lesson.id for lesson in earlier} - self._again(night)
-        tonight = [from_dict(Scene, row) for row in night.read(files.SCENES)]
-        again = [scene for scene in tonight if scene.lesson in ids]
-        return [scene for scene in tonight if scene.lesson not in ids], [*self._remembered(earlier), *again]
+    def _drawn(self, night: NightFolder) -> Drawn:
+        return Drawn(self.home, self.store, night, self.settings)
 
     def _sit(
         self, night: NightFolder, version: Path | None, progress: Parts, known: ExamResult | None = None,
         worth: Worth = lambda own, earlier: True,
     ) -> ExamResult:  # fmt: skip
-        scenes, earlier = self._scenes(night)
+        drawn = self._drawn(night)
+        scenes, earlier = drawn.scenes()
         return self.rooms.examine(
             version,
-            lessons=[*self._lessons(night), *self._lessons(night, "earlier")],
+            lessons=[*drawn.lessons(), *drawn.lessons("earlier")],
             scenes=[scene for scene in scenes if scene.split == "exam"],
             earlier=[scene for scene in earlier if scene.split == "exam"],
             seed=night.number,
@@ -417,18 +361,3 @@ def exam_of(home: Path, version: str) -> ExamResult | None:
         if night.number == number and night.closed and night.has(files.EXAM):
             return ExamResult.from_dict(night.read(files.EXAM)["after"])
     return None
-
-
-def separate(scenes: list[Scene], earlier: list[Scene]) -> list[Scene]:
-    """The scenes without any training one that is an exam's question, tonight's or an earlier night's."""
-    asked = _asked([*scenes, *earlier])
-    return [scene for scene in scenes if scene.split == "exam" or _said(scene) not in asked]
-
-
-def _asked(scenes: Sequence[Scene]) -> set[str]:
-    """What the exam asks."""
-    return {_said(scene) for scene in scenes if scene.split == "exam"}
-
-
-def _said(scene: Scene) -> str:
-    return normalise(scene.messages[-1]["content"])
