@@ -182,7 +182,8 @@ class Store:
         """Salience and embedding of many, in one transaction; returns how many were kept.
 
         Scoring may take minutes. An experience that is gone by now is passed over, and so is one that was amended since
-        it was read: its score is of what it no longer says, so it waits for another.
+        it was read: its score is of what it no longer says, so it waits for another. One that was amended after it was
+        linked is told by its missing vector, which it gets when it is linked anew, and not here.
         """
         table = tables.experiences
         kept = 0
@@ -191,7 +192,10 @@ class Store:
                 row = connection.execute(select(table).where(table.c.id == scored.id)).mappings().one_or_none()
                 if row is None or not _says_the_same(experience_record(row), scored):
                     continue
-                values = {**salience_row(salience), "embedding": np.asarray(vector_D, "<f4").tobytes()}
+                values = salience_row(salience)
+                linked = select(tables.nodes.c.number).where(tables.nodes.c.experience == scored.id)
+                if row["embedding"] is not None or connection.execute(linked).first() is None:
+                    values["embedding"] = np.asarray(vector_D, "<f4").tobytes()
                 connection.execute(update(table).where(table.c.id == scored.id).values(values))
                 kept += 1
         return kept

@@ -19,7 +19,7 @@ from slowwave.experience.store import Store
 from slowwave.memory.graph import Graph
 from slowwave.memory.graphml import write_graphml
 from slowwave.memory.quality import quality
-from slowwave.records import Check, Experience, Lesson, Outcome
+from slowwave.records import Check, Experience, Lesson, Outcome, Salience
 
 
 class Words:
@@ -160,6 +160,19 @@ def test_what_came_of_an_amended_exchange_stays_linked_to_it(filled: Store) -> N
     filled.add(lived("e4", "Which boat do I take to my gym?", "09:20:00"))
     assert linker.link() == 1 and linker.link() == 0
     assert weights(filled)["experience:e4", "experience:e1"] > 0.5, "compared with what it says now"
+
+
+def test_what_was_amended_and_scored_before_it_was_linked_anew_is_linked_anew(filled: Store) -> None:
+    """As a night does it: first it scores."""
+    filled.amend("e3", outcome=Outcome(correction="You should ask Ilse."))
+    amended, calm = filled.experience("e3"), Salience(0.1, 0.1, 0.1, 0.1, 0.1, 0.1)
+    assert filled.keep_scores([(amended, calm, np.ones(64, np.float32))]) == 1
+    assert filled.experience("e3").salience == calm
+    assert Linker(filled, Words(), "default").link() == 1
+    named = {node.text: node.id for node in filled.graph.load("default").nodes}
+    assert ("experience:e3", "mentions", named["Ilse"]) in links(filled)
+    assert filled.keep_scores([(amended, calm, np.ones(64, np.float32))]) == 1
+    assert filled.graph.vectors(["e3"])["e3"].tolist() == [1] * 64, "one that is linked as it is keeps a new vector"
 
 
 def test_what_is_amended_costs_no_reading_of_all(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
