@@ -88,7 +88,7 @@ def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str
     for night in files.folders(home):
         if night.persona != persona or not (night.has(files.EXAM) and night.has(files.VERDICT)):
             continue
-        converged = night.read(files.EXAM)["training"].get("converged")
+        converged = night.read(files.EXAM).get("training", {}).get("converged")
         if converged is not None and night.read(files.VERDICT)["verdict"] == "promoted":
             gone |= set(converged)
             rows = night.read(files.LESSONS)["lessons"]
