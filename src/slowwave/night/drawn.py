@@ -66,12 +66,12 @@ class Drawn:
     def retried(self, learned: Sequence[Lesson]) -> list[Lesson]:
         """Of these learned lessons those that have not converged in their budget and are taught once more, the least
         often tried first: where tonight's lessons leave room, and no oftener than a night tries any lesson."""
-        night, room = self.settings.night, self.settings.night.max_lessons - len(self.lessons())
-        if self.settings.dream.rounds == 1:
+        room = self.settings.night.max_lessons - len(self.lessons())
+        if self.settings.dream.rounds == 1 or room <= 0:
             return []
         tries = past.unconverged(self.home, self.night.persona, learned)
-        open_ = [one for one in learned if 0 < tries.get(one.id, 0) < night.attempts]
-        return sorted(open_, key=lambda one: tries[one.id])[: max(0, room)]
+        open_ = [one for one in learned if 0 < tries.get(one.id, 0) < self.settings.night.attempts]
+        return sorted(open_, key=lambda one: tries[one.id])[:room]
 
     def again(self) -> set[str]:
         """Ids of the learned lessons that are taught once more tonight; nights of older versions had none."""

@@ -85,7 +85,7 @@ def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str
     of these nights has seen gone: an exam of a few questions says less than many novel scenes."""
     taught: Counter[str] = Counter()
     gone: set[str] = set()
-    for night in files.folders(home):
+    for night in files.folders(home) if learned else ():  # of none nothing is read
         if night.persona != persona or not (night.has(files.EXAM) and night.has(files.VERDICT)):
             continue
         converged = night.read(files.EXAM).get("training", {}).get("converged")

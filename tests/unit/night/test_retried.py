@@ -1,10 +1,10 @@
-"""What was learned but has not converged in its budget is taught once more beside other lessons; and what rounds
-learned is on file."""
+"""What was tried in vain is tried again with more; what was learned but has not converged in its budget is taught once
+more beside other lessons; and what rounds learned is on file."""
 
 from dataclasses import replace
 
 from slowwave.night.folder import find
-from slowwave.night.past import nights_with
+from slowwave.night.past import nights_with, unconverged
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, sleeper
 from tests.unit.night.test_page import printed
@@ -111,3 +111,25 @@ def test_an_experience_that_was_only_met_is_named_with_its_nights(tmp_path, stor
     listed = find(tmp_path, night.night)
     listed.write("lessons.json", listed.read("lessons.json") | {"came_in": []})
     assert nights_with(tmp_path, "e9") == [night.night]
+
+
+def test_of_no_lessons_no_night_is_read(tmp_path, monkeypatch):
+    """As in every night without rounds: the exams of a year are large."""
+    monkeypatch.setattr("slowwave.night.folder.folders", lambda home: 1 / 0)
+    assert unconverged(tmp_path, "default", []) == {}
+
+
+def test_a_lesson_that_was_tried_in_vain_is_tried_again_with_more(tmp_path, store):
+    store.add(correction(1))
+    rooms = CheapRooms(teachable=False)
+    slept(tmp_path, store, rooms, rounds=1)
+    assert rooms.more == {} and rooms.dreamt_with["more"] == {}
+    store.add(correction(2))
+    slept(tmp_path, store, rooms, rounds=1)
+    (first,) = (lesson.id for lesson in store.lessons("default") if lesson.experiences == ("e1",))
+    assert rooms.more == rooms.dreamt_with["more"] == {first: 1.5}
+    slept(tmp_path, store, rooms, rounds=1)
+    assert rooms.more[first] == 2 and set(rooms.more.values()) == {2, 1.5}
+    store.set_status(first, "approved")
+    slept(tmp_path, store, rooms, rounds=1)
+    assert rooms.more[first] == 2, "twice at most, however often a person wants it"
