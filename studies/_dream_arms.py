@@ -66,6 +66,9 @@ GRAPHS: dict[str, Changed] = {  # of the memories' graph, the memories and a see
     "orphans": lambda graph, memories, seed: _memories.orphaned(graph, 0.5, seed),
 }
 _JUDGED = Arm(graph="as it is", judged=True)
+_ROUNDS = replace(_JUDGED, rounds=ROUNDS)
+_EDGE = replace(_ROUNDS, choose=edge, deal=by_need)  # among scenes, and among lessons
+_WHOLE = replace(_EDGE, steady=False)
 ARMS = {
     "exchange": Arm("exchange"),
     "seven forms": Arm("forms"),
@@ -73,13 +76,13 @@ ARMS = {
     "uniform": Arm(graph="chance"),
     "walk": Arm(graph="as it is"),
     "judge": _JUDGED,
-    "rounds": replace(_JUDGED, rounds=ROUNDS),
-    "edge": replace(_JUDGED, rounds=ROUNDS, choose=edge),
-    "schedule": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False),
-    "anew": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, anew=True),
-    "need": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, deal=by_need),
-    "wanted": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=wanted),
-    "reinforce": replace(_JUDGED, rounds=ROUNDS, choose=edge, steady=False, learn=reinforced),
+    "rounds": _ROUNDS,
+    "edge": _EDGE,
+    "schedule": _WHOLE,
+    "anew": replace(_WHOLE, anew=True),
+    "evenly": replace(_WHOLE, deal=evenly),
+    "wanted": replace(_WHOLE, learn=wanted),
+    "reinforce": replace(_WHOLE, learn=reinforced),
     "links shuffled": Arm(graph="shuffled"),
     "duplicates": Arm(graph="duplicates"),
     "orphans": Arm(graph="orphans"),

@@ -18,8 +18,8 @@ PAIRS = (  # what is better by how much than what
     (BEST, "walk x48 anchor_batch=20 noise=0.3"), (BEST, "paraphrase x48"),
     WHOLE, ("walk", "seven forms"), ("judge", "seven forms"),
     ("paraphrase", "seven forms"), ("uniform", "paraphrase"), ("walk", "uniform"), ("judge", "walk"),
-    ("edge", "rounds"), ("schedule", "edge"), ("schedule", "walk"), ("need", "schedule"),
-    ("reinforce", "schedule"), ("wanted", "schedule"),
+    ("rounds", "judge"), ("edge", "rounds"), ("schedule", "edge"), ("schedule", "walk"), ("schedule", "evenly"),
+    ("anew", "schedule"), ("reinforce", "schedule"), ("wanted", "schedule"),
     ("links shuffled", "walk"), ("duplicates", "walk"), ("orphans", "walk"),
 )  # fmt: skip
 _DRAWS = 4000

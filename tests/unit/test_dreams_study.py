@@ -90,6 +90,17 @@ def test_the_table_tells_ratios_differences_and_doublings() -> None:
     assert rows["walk: drift, nats a token (and the seeds' range)"].value == pytest.approx(0.015)
 
 
+@pytest.mark.parametrize(("less", "more", "adds"), [
+    ("paraphrase", "uniform", {"graph"}), ("uniform", "walk", {"graph"}),
+    ("walk", "judge", {"judged"}), ("judge", "rounds", {"rounds"}),
+    ("rounds", "edge", {"choose", "deal"}), ("edge", "schedule", {"steady"}), ("schedule", "anew", {"anew"}),
+    ("evenly", "schedule", {"deal"}), ("wanted", "schedule", {"learn"}), ("schedule", "reinforce", {"learn"}),
+])  # fmt: skip
+def test_an_arm_adds_one_thing_to_another(less: str, more: str, adds: set[str]) -> None:
+    one, other = _dream_arms.ARMS[less], _dream_arms.ARMS[more]
+    assert {name for name, value in vars(one).items() if getattr(other, name) != value} == adds
+
+
 def test_whether_the_schedule_beats_fixed_prompts_is_held_against_a_narrow_interval() -> None:
     many = [result(arm, 0, held, [held] * 4, f"dev{i}") for i in range(40) for arm, held in
             (("base", 0.0), ("schedule", 1.0), ("seven forms", float(i % 2)))]  # fmt: skip
