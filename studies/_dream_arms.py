@@ -22,7 +22,7 @@ from slowwave.dream.anew import Anew
 from slowwave.dream.answered import answered
 from slowwave.dream.collide import Collider
 from slowwave.dream.dreamer import Dreamer
-from slowwave.dream.loop import Sampled, by_need, cloned, edge, evenly, reinforced, wanted
+from slowwave.dream.loop import Sampled, by_need, cloned, edge, evenly, reinforced
 from slowwave.dream.make import questions, user
 from slowwave.dream.sense import sensible
 from slowwave.dream.settings import DreamSettings
@@ -81,7 +81,6 @@ ARMS = {
     "schedule": _WHOLE,
     "anew": replace(_WHOLE, anew=True),
     "evenly": replace(_WHOLE, deal=evenly),
-    "wanted": replace(_WHOLE, learn=wanted),
     "reinforce": replace(_WHOLE, learn=reinforced),
     "links shuffled": Arm(graph="shuffled"),
     "duplicates": Arm(graph="duplicates"),
@@ -134,12 +133,13 @@ def dreamt(args: Any, engine: Any, items: Sequence[Item], seed: int, wide: bool 
     return {"paraphrase": every, "forms": mine, "exchange": exchange}
 
 
-def anew(args: Any, engine: Any, dreamt: dict[str, list[Scene]], seed: int) -> Anew:
+def anew(args: Any, engine: Any, items: Sequence[Item], dreamt: dict[str, list[Scene]], seed: int) -> Anew:
     """What dreams once more between two rounds, and nothing that was dreamt or is kept for the exam."""
     embedder = _night._embedder(args.embedder)
     wordings = Wordings(engine, embedder, settings_of(args))
     taken = questions(one for mine in dreamt.values() for one in mine)
-    return Anew(wordings, embedder.embed(bank.ordinary()), taken, DreamSettings().anew, seed)
+    lessons = [item.lesson for item in items if item.lesson]
+    return Anew(wordings, lessons, embedder.embed(bank.ordinary()), taken, DreamSettings().anew, seed)
 
 
 def settings_of(args: Any) -> DreamSettings:

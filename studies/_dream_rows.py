@@ -19,7 +19,7 @@ PAIRS = (  # what is better by how much than what
     WHOLE, ("walk", "seven forms"), ("judge", "seven forms"),
     ("paraphrase", "seven forms"), ("uniform", "paraphrase"), ("walk", "uniform"), ("judge", "walk"),
     ("rounds", "judge"), ("edge", "rounds"), ("schedule", "edge"), ("schedule", "walk"), ("schedule", "evenly"),
-    ("anew", "schedule"), ("reinforce", "schedule"), ("wanted", "schedule"),
+    ("anew", "schedule"), ("reinforce", "schedule"),
     ("links shuffled", "walk"), ("duplicates", "walk"), ("orphans", "walk"),
 )  # fmt: skip
 _DRAWS = 4000

@@ -1,4 +1,4 @@
-"""What dreams are worth: eight ways to dream of the same lessons, at equal training tokens, each adding one thing.
+"""What dreams are worth: ways to dream of the same lessons, at equal training tokens, each adding one thing.
 
 The lessons of the first night's benchmark, each known from one exchange; asked in held-out wordings and in novel
 situations (another speaker, domain, register, several turns), which were written apart from the dreamer. `dev` and
@@ -80,7 +80,7 @@ def job(args: Any, name: str, seed: int, work: Path) -> dict[str, Any]:
     once = arm.rounds == 1
     chosen = arms_.cut(scenes, most, seed) if once else scenes
     taught = curriculum(engine, chosen, [], None, 0, learn)
-    anew = arms_.anew(args, engine, dreamt, seed) if arm.anew else None
+    anew = arms_.anew(args, engine, items, dreamt, seed) if arm.anew else None
     rounds = Rounds(
         engine, _night._embedder(args.embedder), chosen, taught, DreamSettings(rounds=arm.rounds), learn, seed, most,
         anew=anew, deal=arm.deal, choose=arm.choose, learn=arm.learn, steady=arm.steady,
@@ -125,7 +125,7 @@ def main() -> None:
     """Read the command line, run every arm, print the table."""
     parser = night_quality.parser_of(__doc__ or "")
     curve = [f"{arm} x{size}" for arm in ("seven forms", "walk") for size in (1, 2, 4, 8)]
-    curve += [_dream_rows.BEST, "paraphrase x48"]
+    curve += ["paraphrase x48", "walk x48 anchor_batch=20 noise=0.3", _dream_rows.BEST]
     parser.add_argument("--arms", default=", ".join(["base", *arms_.ARMS, *curve]))
     parser.add_argument(
         "--tokens", type=int, default=4800, help="of a lesson's scenes, contexts and replies, in a pass"

@@ -64,11 +64,15 @@ def edit(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a lesson before a night learns it. One that was given up after some nights is due again."""
+    """Change a lesson before a night learns it. One that was given up after some nights is due again.
+
+    With another answer, its note and what a right answer holds become that one's, unless they are given or fit it.
+    """
     import dataclasses
 
     from slowwave.errors import UsageError
-    from slowwave.night.lessons import MOST, too_long
+    from slowwave.exam.match import passes
+    from slowwave.night.lessons import MOST, answer_lesson, too_long
 
     session = Session(home, as_json=as_json)
     changes: dict[str, Any] = {"note": note, "question": question, "answer": answer}
@@ -87,6 +91,14 @@ def edit(
         changes["status"] = "proposed"
     if any_of:
         changes["check"] = dataclasses.replace(lesson.check, any_of=tuple(any_of))
+    elif answer is not None and lesson.kind in ("answer", "unknown") and not passes(answer, lesson.check):
+        taught = answer_lesson(
+            question or lesson.question or "", answer, persona=lesson.persona, experiences=lesson.experiences,
+            authority=lesson.authority, salience=lesson.salience,
+        )  # fmt: skip
+        changes |= {"check": taught.check, "kind": taught.kind}
+    if answer is not None and lesson.note == lesson.answer:
+        changes.setdefault("note", answer)  # what stands in the prompt until it is learned
     if too_long(dataclasses.replace(lesson, **changes)):
         raise UsageError(f"A lesson's texts have {MOST} characters at most.", "Split it: slowwave teach NOTE")
     _print(session, session.store.edit_lesson(lesson.id, **changes))

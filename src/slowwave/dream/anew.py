@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -16,25 +16,30 @@ from slowwave.records import Lesson, Scene, new_id
 
 
 class Anew:
-    """Dreams of lessons once more, from their own exchanges, in the seven prompt forms."""
+    """Dreams of lessons once more, from their own exchanges, in the seven prompt forms.
+
+    Only of what answers a question: a habit would lose its cue, and what is not known its name.
+    """
 
     def __init__(
-        self, wordings: Wordings, bank_ND: np.ndarray, taken: Set[str], each: int, seed: int,
+        self, wordings: Wordings, lessons: Iterable[Lesson], bank_ND: np.ndarray, taken: Set[str], each: int, seed: int,
         deadline: float = float("inf"),
     ) -> None:  # fmt: skip
         """Args:
+        lessons: all that may be dreamt of.
         bank_ND: vectors of the ordinary messages, which no wording may be nearer to than to its question.
         taken: what is asked already, by the night's scenes and by the exam, normalised.
         each: wordings a lesson each time.
         deadline: `time.monotonic()` value after which no more is worded.
         """
         self.wordings, self.bank_ND, self.each, self.seed, self.deadline = wordings, bank_ND, each, seed, deadline
+        self.lessons = {one.id: one for one in lessons if one.kind in ("answer", "note")}
         self.taken = set(taken)
 
     def dream(self, own: Sequence[Scene], number: int) -> list[Scene]:
         """Up to `each` new scenes of every lesson whose own exchange is given; the more times, the higher `number`."""
         settings, embedder = self.wordings.settings, self.wordings.embedder
-        lessons = [(one, _lesson(one)) for one in own if one.answer]
+        lessons = [(one, self._asked(one)) for one in own if one.answer and one.lesson in self.lessons]
         told = lambda *_: None  # noqa: E731
         worded = self.wordings.candidates([lesson for _, lesson in lessons], self.seed + number, self.deadline, told)
         out: list[Scene] = []
@@ -56,8 +61,6 @@ class Anew:
             out += made
         return out
 
-
-def _lesson(own: Scene) -> Lesson:
-    """What a wording needs to know of a lesson."""
-    answer = own.answer or ""
-    return Lesson(own.lesson or "", "", answer, own.messages[-1]["content"], answer, own.check)
+    def _asked(self, own: Scene) -> Lesson:
+        """A scene's lesson with the exchange that is taught: of a lesson in a note it was dreamt."""
+        return replace(self.lessons[own.lesson or ""], question=own.messages[-1]["content"], answer=own.answer)

@@ -6,7 +6,6 @@ then collide some of them with other memories that a walk over the memory graph 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +71,17 @@ class Dreamer:
             harmless = [text for text in ordinary if text not in bank.declined()]  # no habit answers what is declined
             known = gloss.glosses(self.engine, self.embedder, [lesson for lesson in lessons if lesson.kind == "answer"])
             for lesson in lessons:
+                of = self.lessons.more((more or {}).get(lesson.id, 1))
                 if lesson.kind == "cue":  # habits share their messages, so what another has as near misses is free
                     apart = forbidden | questions(s for s in scenes if s.taught or s.split == "exam")
-                    scenes += cues.scenes(lesson, harmless, self.embedder, self.bank_ND, self.settings, apart, rng)
+                    scenes += cues.scenes(lesson, harmless, self.embedder, self.bank_ND, of.settings, apart, rng)
                 else:
                     apart = forbidden | questions(scenes)
-                    of = self.lessons.more((more or {}).get(lesson.id, 1))
                     scenes += of.scenes(lesson, worded.get(lesson.id, []), known, apart, rng)
-            if self.settings.written and time.monotonic() < deadline:
-                scenes += written(self.writer, lessons, self.collider, self.embedder, self.settings, seed, rng, tell)
+            if self.settings.written:
+                scenes += written(
+                    self.writer, lessons, self.collider, self.embedder, self.settings, seed, rng, tell, deadline
+                )
             scenes += self._ordinary(forbidden | questions(scenes), rng)
             scenes = self._without_conflicts(scenes, lessons, earlier)
             if self.rubric is not None:  # before situations, which say on purpose who else asks

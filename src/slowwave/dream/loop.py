@@ -128,12 +128,6 @@ def cloned(sampled: Sequence[Sampled], likes: Likes | None = None) -> list[Scene
     ]
 
 
-def wanted(sampled: Sequence[Sampled]) -> list[Scene]:
-    """The wanted answer is learned, the user's or what was filtered when the scene was dreamt; the sampled ones only
-    tell which scenes are worth it."""
-    return [one.scene for one in sampled]
-
-
 def reinforced(sampled: Sequence[Sampled]) -> list[Scene]:
     """REINFORCE with a baseline (Williams 1992; leave-one-out, Kool et al. 2019): every sampled answer is learned or
     unlearned by how much better it was than the scene's other answers. What all or none did well has no gradient."""

@@ -48,7 +48,7 @@ class DreamSettings:
     sensible: float = 1.0  # share of a lesson's training scenes that the judge of scenes keeps; 1 asks it nothing
     rubric: str = ""  # a larger model, as in `dreamer`, that judges wordings, and answers between rounds; empty: none
     rounds: int = 1  # of a night's training; from the second on scenes are chosen by how they are answered by then
-    anew: int = 8  # wordings a lesson that the model as it is by then writes between two rounds
+    anew: int = 8  # wordings a lesson that the model as it is by then writes between two rounds; with a `dreamer`, none
     answers: int = 4  # sampled to each scene that may be chosen
     confidence: float = 0.9  # with which a lesson has converged: its old reflex is rarer than `reflex` on what is new
     reflex: float = 0.1  # share of novel scenes

@@ -1,5 +1,5 @@
-"""Situations that a dreamer writes: the lesson's question where another memory is under way, asked by somebody else, on
-a form, in a letter, after a story.
+"""Situations that a dreamer writes: the lesson's question where one to three other memories are under way, asked by
+somebody else, on a form, in a letter, after a story.
 
 Lists to be continued, as a small model follows examples and not instructions. A 135M model writes few that are any
 good; they are for a larger dreamer (`dream.dreamer`).
@@ -8,6 +8,7 @@ good; they are for a larger dreamer (`dream.dreamer`).
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -88,66 +89,70 @@ _ELSE = re.compile(r"[^\x00-\u024f\u2010-\u2027]")  # letters of other scripts: 
 def written(
     writer: Writes, lessons: Sequence[Lesson], collider: Collider | None, embedder: filters.Embeds,
     settings: DreamSettings, seed: int, rng: np.random.Generator, tell: Callable[..., Any] = lambda *_: None,
+    deadline: float = float("inf"),
 ) -> list[Scene]:  # fmt: skip
     """Up to `settings.written` scenes of every lesson that answers a question, each beside a near miss: the same
-    situation with somebody else's things in it, where that can be said."""
+    situation with somebody else's things in it, where that can be said. Past the deadline, a `time.monotonic()` value,
+    no further lesson is written of."""
     asked = [one for one in lessons if one.question and one.answer and one.kind == "answer"]
     out: list[Scene] = []
     for at, lesson in enumerate(asked):
-        found: list[tuple[str, str, Collision | None]] = []
-        groups = iter(collider.groups(lesson, len(_FORMS), rng) if collider else [])
+        if time.monotonic() > deadline:
+            break
+        found: list[tuple[str, str, Sequence[Collision]]] = []
+        (group,) = collider.groups(lesson, 1, rng) if collider else [[]]
         for form in _FORMS:
-            met = next(groups, [])[:1]
-            memory = met[0] if met and form == "meanwhile" else None
-            if form == "meanwhile" and memory is None:
+            met = group if form == "meanwhile" else []
+            if form == "meanwhile" and not met:
                 continue
-            prompt = _prompt(form, lesson.question or "", memory.memory.question if memory else "")
+            prompt = _prompt(form, lesson.question or "", " ".join(one.memory.question for one in met))
             texts = writer.complete(
                 [prompt], max_new_tokens=_TOKENS, n=max(1, settings.samples), temperature=settings.temperature,
                 seed=seed + at, stop=["\n\n", "Question:"],
             )[0]  # fmt: skip
-            found += [(form, line, memory) for text in texts for line in filters.lines(text)]
+            found += [(form, line, met) for text in texts for line in filters.lines(text)]
         out += _scenes(lesson, found, embedder, settings, rng)
         tell("dreaming situations", at + 1, len(asked))
     return out
 
 
-def _prompt(form: str, question: str, memory: str) -> str:
+def _prompt(form: str, question: str, under_way: str) -> str:
     head, bike, room = _FORMS[form]
     blocks = []
-    for asked, meanwhile, said in ((_BIKE, _POTATOES, bike), (_ROOM, _GIFT, room), (question, memory, [])):
-        under_way = f"Meanwhile: {meanwhile}\n" if memory else ""
-        blocks.append("\n".join([f"{under_way}Question: {asked}", *(f"- {line}" for line in said)]))
+    for asked, other, said in ((_BIKE, _POTATOES, bike), (_ROOM, _GIFT, room), (question, under_way, [])):
+        meanwhile = f"Meanwhile: {other}\n" if under_way else ""
+        blocks.append("\n".join([f"{meanwhile}Question: {asked}", *(f"- {line}" for line in said)]))
     return "\n\n".join([head, *blocks]) + "\n-"
 
 
 def _scenes(
-    lesson: Lesson, found: Sequence[tuple[str, str, Collision | None]], embedder: filters.Embeds,
+    lesson: Lesson, found: Sequence[tuple[str, str, Sequence[Collision]]], embedder: filters.Embeds,
     settings: DreamSettings, rng: np.random.Generator,
 ) -> list[Scene]:  # fmt: skip
     question = lesson.question or ""
     fit = [one for one in found if _fits(one[1], question, lesson.answer)]
-    met = {f"{form} {at}": memory for at, (form, _, memory) in enumerate(fit)}
+    met = {f"{form} {at}": group for at, (form, _, group) in enumerate(fit)}
     chosen = filters.choose(
         [(f"{form} {at}", text) for at, (form, text, _) in enumerate(fit)], question, embedder,
         least=LEAST, count=settings.written, others_ND=np.zeros((0, embedder.embed([question]).shape[1]), np.float32),
     )  # fmt: skip
     out = []
     for name, text, _ in chosen:
-        memory = met[name]
         form = name.rsplit(" ", 1)[0]
-        made = scene(lesson, "apply", text, lesson.answer, f"written:{form}")
-        out.append(made if memory is None else _with(made, memory))
+        out.append(_with(scene(lesson, "apply", text, lesson.answer, f"written:{form}"), met[name]))
         other = minimal.owned_by_another(text, rng)
         if other is not None:
             out.append(scene(lesson, "near_miss", other, None, "near:written"))
     return out
 
 
-def _with(made: Scene, met: Collision) -> Scene:
+def _with(made: Scene, met: Sequence[Collision]) -> Scene:
+    """The scene with what it was collided with: it inherits the least authority of all."""
+    memories = [one.memory for one in met]
     return replace(
-        made, walk=met.path, lineage=tuple(dict.fromkeys((*made.lineage, *met.memory.experiences))),
-        authority=least(made.authority, met.memory.authority),
+        made, walk=tuple(node for one in met for node in one.path),
+        lineage=tuple(dict.fromkeys((*made.lineage, *(id for m in memories for id in m.experiences)))),
+        authority=least(made.authority, *(m.authority for m in memories)),
     )  # fmt: skip
 
 

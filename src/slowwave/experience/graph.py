@@ -47,16 +47,18 @@ class GraphStore:
 
     def renew(self, ids: Sequence[str], new: Iterable[tuple[Node, np.ndarray | None]], between: Iterable[Link]) -> None:
         """Adds as `add` does, where some of the nodes are there and say something else now: what they linked to, and
-        what was like them, goes first; what others follow, correct or come from stays. Raises StoreError."""
+        what was like them or spoke against them, goes first; what others follow, correct or come from stays. Raises
+        StoreError."""
         new = list(new)
         with self._database.write() as connection:
             number = _numbers(connection, set(ids))
             for some in _batches(list(number.values())):
-                own, alike = links.c.source.in_(some), links.c.target.in_(some) & (links.c.kind == "similar")
-                connection.execute(delete(links).where(own | alike))
-            for node, _ in new:
+                told = links.c.kind.in_(("similar", "contradicts"))
+                connection.execute(delete(links).where(links.c.source.in_(some) | links.c.target.in_(some) & told))
+            for node, vector_D in new:
                 if node.id in number:
-                    connection.execute(update(nodes).where(nodes.c.id == node.id).values(text=node.text))
+                    row = {name: _row(node, vector_D)[name] for name in ("text", "embedding")}
+                    connection.execute(update(nodes).where(nodes.c.id == node.id).values(**row))
             _add(connection, new, list(between))
             unmentioned(connection)
 
@@ -147,7 +149,7 @@ class GraphStore:
 
     def changeable(self, persona: str) -> list[tuple[Node, bool]]:
         """The nodes that may no longer say what the store does, and whether there is a vector: lessons and what was
-        made of them, and experiences that were amended."""
+        made of them, and experiences that were amended. A lesson that was edited has none any more."""
         vector = func.coalesce(nodes.c.embedding, experiences.c.embedding)
         query = select(nodes, vector.is_not(None).label("embedded"))
         query = query.outerjoin(experiences, experiences.c.id == nodes.c.experience).where(

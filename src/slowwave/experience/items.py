@@ -38,7 +38,7 @@ def of_lesson(lesson: Lesson, learned_from: Sequence[Experience]) -> Item:
     """One lesson. It comes from its experiences, and corrects those in which something else was answered. One that was
     taught outright is as old as its link."""
     learned = max((moment(one.time) for one in learned_from), default=time.time())
-    node = Node(f"lesson:{lesson.id}", lesson.persona, "lesson", lesson_line(lesson), learned, lesson.authority)
+    node = Node(f"lesson:{lesson.id}", lesson.persona, "lesson", line(lesson.note), learned, lesson.authority)
     answered = [one for one in learned_from if any(message["role"] == "assistant" for message in one.messages)]
     return Item(
         node, _UNKNOWN, f"{lesson.question}\n{lesson.answer}" if lesson.question else lesson.note,
@@ -64,11 +64,6 @@ def consolidated(lessons: Iterable[Lesson]) -> list[Item]:
     ]
     ways = [one for one in learned if one.kind in ("cue", "unknown") or _HOW.match(one.question or "")]
     return out + [_made("skill", one.note, [one]) for one in ways]
-
-
-def lesson_line(lesson: Lesson) -> str:
-    """What a lesson's node says."""
-    return line(lesson.note)
 
 
 def line(text: str) -> str:

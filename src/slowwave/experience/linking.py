@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from slowwave.experience.items import consolidated, lesson_line, of_experience, of_lesson
+from slowwave.experience.items import consolidated, of_experience, of_lesson
 from slowwave.experience.salience import Embeds, gist
 from slowwave.experience.store import Store
 from slowwave.memory.grow import Grower, Item
@@ -47,7 +47,9 @@ class Linker:
             self._refresh()
         of = len(amended) + len(lived) + len(taught)
         if amended:
-            grown = self._grower.take(self._experiences([id.partition(":")[2] for id in amended]))
+            ids = [id.partition(":")[2] for id in amended]
+            edited = self._lessons([lessons[id] for id in ids if id in lessons])
+            grown = self._grower.take([*self._experiences([id for id in ids if id not in lessons]), *edited])
             self.store.graph.renew(amended, grown.nodes, grown.links)
             progress(len(amended), of)
         for start in range(0, len(lived), BATCH):
@@ -60,14 +62,14 @@ class Linker:
         return of
 
     def _changed(self, lessons: dict[str, Lesson], due: set[str]) -> tuple[list[str], list[str]]:
-        """Nodes that the store does not hold as they are any more, and those of experiences that were amended: what
-        came from these, or after them, stays linked to them."""
+        """Nodes of what the store does not hold any more, and those of experiences that were amended and lessons that
+        were edited or heard again: what came from these, or after them, stays linked to them."""
         stale, amended = list[str](), list[str]()
         for node, embedded in self.store.graph.changeable(self.persona):
             lesson = lessons.get(node.id.partition(":")[2]) if node.kind == "lesson" else None
-            if node.kind == "experience":
+            if node.kind == "experience" or lesson is not None:
                 amended += [] if embedded else [node.id]
-            elif node.id not in due and (lesson is None or lesson_line(lesson) != node.text):
+            elif node.id not in due:
                 stale.append(node.id)
         return stale, amended
 

@@ -52,6 +52,7 @@ from slowwave.models.manifest import check_persona
 from slowwave.records import Experience, Lesson, LessonStatus, Message, Outcome, Salience, to_dict
 
 BATCH = 500  # rows a transaction: one fsync each, and a short hold of the write lock
+LINKED = ("note", "question", "answer", "experiences")  # of a lesson: what its links are made of
 
 
 class Added(NamedTuple):
@@ -258,7 +259,8 @@ class Store:
         self._change(tables.lessons, lesson_id, "lesson", values)
 
     def edit_lesson(self, id: str, /, **fields: Any) -> Lesson:
-        """The lesson with some fields changed (not its id). A review was of the words as they were.
+        """The lesson with some fields changed (not its id). A review was of the words as they were, and so are the
+        links of the memory graph: where words or experiences are others, it is to be linked anew.
 
         Raises NotFound, UsageError for an unknown field.
         """
@@ -267,8 +269,12 @@ class Store:
             raise UsageError(f"A lesson has no field to edit named {sorted(unknown)[0]!r}.", "See `slowwave lessons`.")
         with self._database.write() as connection:  # one transaction: what another changes meanwhile is not lost
             unsaid = {"review": None} if {"question", "answer"} & fields.keys() else {}
-            changed = dataclasses.replace(_get_lesson(connection, id), **(unsaid | fields))
+            before = _get_lesson(connection, id)
+            changed = dataclasses.replace(before, **(unsaid | fields))
             _put_lesson(connection, changed)
+            if any(getattr(before, name) != getattr(changed, name) for name in LINKED):
+                node = update(tables.nodes).where(tables.nodes.c.lesson == id)
+                connection.execute(node.values(embedding=None))
         return changed
 
     # Statistics and personas

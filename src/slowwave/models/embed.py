@@ -54,8 +54,9 @@ class Embedder:
         return cls(model, tokenizer)
 
     def count(self, text: str) -> int:
-        """Tokens of a text, 256 at most: word pieces, about as many as a chat model's tokens."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        """Tokens of a text: word pieces, about as many as a chat model's tokens."""
+        first = self._tokenizer.encode(text, add_special_tokens=False)
+        return sum(len(part.ids) for part in (first, *first.overflowing))
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:

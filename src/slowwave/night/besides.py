@@ -63,7 +63,8 @@ def _rounds(night: NightFolder) -> str:
     if not open_:
         return f"{done}."
     named = "; ".join(open_[:5]) + (f"; and {len(open_) - 5} more" if len(open_) > 5 else "")
-    return f"{done}. Not: {named} They are tried again with more scenes, the learned ones beside other lessons."
+    tried = "They are tried again with more scenes, the learned ones beside other lessons, up to night.attempts times."
+    return f"{done}. Not: {named} {tried}"
 
 
 def _left(prompt: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ class Drawn:
 
     def memories(self) -> list[Memory]:
         """What lessons may be collided with, if they are collided at all."""
-        if not self.settings.dream.collided:
+        if not (self.settings.dream.collided or self.settings.dream.written):
             return []
         return memories(self.store, self.night.persona, self.permission)
 

@@ -82,11 +82,14 @@ def times(tried: float) -> float:
 
 def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str, int]:
     """Lesson id -> in how many promoted nights of rounds it was taught, of those learned lessons whose old reflex none
-    of these nights has seen gone: an exam of a few questions says less than many novel scenes."""
+    of these nights has seen gone: an exam of a few questions says less than many novel scenes. Nights that were undone
+    do not count."""
     taught: Counter[str] = Counter()
     gone: set[str] = set()
     for night in files.folders(home) if learned else ():  # of none nothing is read
         if night.persona != persona or not (night.has(files.EXAM) and night.has(files.VERDICT)):
+            continue
+        if night.has(files.UNDONE):
             continue
         converged = night.read(files.EXAM).get("training", {}).get("converged")
         if converged is not None and night.read(files.VERDICT)["verdict"] == "promoted":

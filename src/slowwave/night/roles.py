@@ -54,6 +54,8 @@ class Roles:
         dream = self.settings.dream
         kept = dream.rubric if dream.rounds > 1 else ""
         self._loaded = {name: model for name, model in self._loaded.items() if name == kept}
+        if not kept:
+            self._judges = None  # it holds its model
 
     def _other(self, name: str, key: str) -> Any:
         if all(endpoint(name)):

@@ -19,6 +19,7 @@ from slowwave.config import Settings
 from slowwave.dream.diversity import Diversity, diversity
 from slowwave.dream.dreamer import Dreamer
 from slowwave.dream.loop import cloned
+from slowwave.dream.make import questions
 from slowwave.dream.rubric import Judged
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Spent, Writes
@@ -127,14 +128,14 @@ class Rooms(Protocol):
         """
 
     def train(
-        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
-        on_round: OnRound,
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, lessons: Sequence[Lesson],
+        more: Mapping[str, float], start: Path | None, folders: dict[float, Path], asked: AbstractSet[str],
+        spent: Spent, seed: int, deadline: float, on_step: OnStep, on_round: OnRound,
     ) -> TrainReport:  # fmt: skip
-        """Train on `scenes`, the lessons of `more` so many times as often, hold `earlier` still, and write the version
-        at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`; what dreaming
-        took of the budgets is `spent`. `on_round` is told what each round after the first learns: scenes that were
-        chosen by then, or worded by then, with the answers that were."""
+        """Train on `scenes` of `lessons`, those of `more` so many times as often, hold `earlier` still, and write the
+        version at each fraction to its folder. What the exam asks, in small letters without marks, is `asked`; what
+        dreaming took of the budgets is `spent`. `on_round` is told what each round learns: scenes that were chosen by
+        then, or worded by then, with the answers that were."""
 
     def examine(
         self,
@@ -207,7 +208,7 @@ class ModelRooms:
         from slowwave.dream.judge import Judge
 
         with self.engine.using(None):
-            self._judge = Judge(self.engine, self.embedder, labels)
+            self._judge = self._judge.again(labels) if self._judge else Judge(self.engine, self.embedder, labels)
             return self._judge.agreement  # reads the labels, which the judge keeps
 
     def prompt_tokens(self, store: Store, persona: str, lessons: Sequence[Lesson]) -> tuple[float, int]:
@@ -248,9 +249,9 @@ class ModelRooms:
         return replace(best, again=True, poor=poor)
 
     def train(
-        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, more: Mapping[str, float], start: Path | None,
-        folders: dict[float, Path], asked: AbstractSet[str], spent: Spent, seed: int, deadline: float, on_step: OnStep,
-        on_round: OnRound,
+        self, scenes: Sequence[Scene], earlier: Sequence[Scene], *, lessons: Sequence[Lesson],
+        more: Mapping[str, float], start: Path | None, folders: dict[float, Path], asked: AbstractSet[str],
+        spent: Spent, seed: int, deadline: float, on_step: OnStep, on_round: OnRound,
     ) -> TrainReport:  # fmt: skip
         """Train from the served version; the engine's lock is held, so nobody is answered with half-trained weights."""
         from slowwave.learn.train import train
@@ -265,11 +266,11 @@ class ModelRooms:
         if dream.rounds > 1:
             # a larger dreamer writes no other than it has written
             writer = self._roles.writer(spent) if dream.anew and not dream.dreamer else None
-            anew = self._anew(scenes, asked, seed, deadline, writer) if writer else None
+            anew = self._anew(lessons, questions(scenes) | asked, seed, deadline, writer) if writer else None
             rubric, likes = self._roles.rubric(deadline), self._likes()
             rounds = Rounds(
                 engine, self.embedder, scenes, taught, dream, learn, seed, more=more, anew=anew, rubric=rubric,
-                learn=partial(cloned, likes=likes), on_round=on_round,
+                learn=partial(cloned, likes=likes), on_round=on_round, deadline=deadline,
             )  # fmt: skip
         with engine.using(None):
             trained = train(
@@ -290,18 +291,16 @@ class ModelRooms:
         )  # fmt: skip
 
     def _anew(
-        self, scenes: Sequence[Scene], asked: AbstractSet[str], seed: int, deadline: float, writer: Writes
+        self, lessons: Sequence[Lesson], taken: AbstractSet[str], seed: int, deadline: float, writer: Writes
     ) -> Anew:
         """What dreams once more between two rounds."""
         from slowwave.dream import bank
         from slowwave.dream.anew import Anew
-        from slowwave.dream.make import questions
         from slowwave.dream.wordings import Wordings
 
         dream = self.settings.dream
         wordings = Wordings(cast("Any", self.engine), self.embedder, dream, writer)
-        bank_ND, taken = self.embedder.embed(bank.ordinary()), questions(scenes) | asked
-        return Anew(wordings, bank_ND, taken, dream.anew, seed, deadline)
+        return Anew(wordings, lessons, self.embedder.embed(bank.ordinary()), taken, dream.anew, seed, deadline)
 
     def _likes(self) -> Likes | None:
         """How likely answers are to please, where the judge can be trusted. The base reads them, in the middle of its

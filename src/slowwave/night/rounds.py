@@ -7,6 +7,7 @@ round is the last: it holds still all that later rounds would have.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ ALIKE = 0.5  # and from which a model with a rubric is asked
 
 Choose = Callable[[Sequence[Sampled], int, np.random.Generator], list[Sampled]]
 Learn = Callable[[Sequence[Sampled]], list[Scene]]
-OnRound = Callable[[int, Sequence[Scene]], Any]  # the number of a round, the first being 1; what it learns
+OnRound = Callable[[int, Sequence[Scene]], Any]  # the number of a round, from 1; what it learns
 Deal = Callable[[Mapping[str, int], Sequence[Sampled]], dict[str, int]]
 
 
@@ -46,7 +47,8 @@ class Rounds:
         more: lessons, by id, that get so many times the scenes of the others.
         anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
         rubric: who is asked about answers that rule and vectors leave open; without one they are not good.
-        on_round: told of what each round after the first learns, the number of the first being 1.
+        on_round: told of what each round learns, the number of the first being 1.
+        deadline: `time.monotonic()` value after which nothing more is asked, and a round that is left is not trained.
         deal: how many scenes each lesson that still needs any gets in a round after the first.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
@@ -67,6 +69,7 @@ class Rounds:
     choose: Choose = edge
     learn: Learn = cloned
     steady: bool = False
+    deadline: float = float("inf")
     converged: set[str] = field(default_factory=set)
     shares: list[float] = field(default_factory=list)  # of good answers, after each round
 
@@ -93,8 +96,7 @@ class Rounds:
             used |= {one.scene.id for one in picked}
             left = {lesson: [one for one in mine if one.id not in used] for lesson, mine in left.items()}
             learned = self.learn(picked) if number else [one.scene for one in picked]
-            if number:
-                self.on_round(number + 1, learned)
+            self.on_round(number + 1, learned)
             lessons = [decision(self.engine, one, weight=one.weight) for one in learned]
             if lessons:  # of answers that are all alike nothing is reinforced
                 lessons += self.taught.relearned
@@ -104,6 +106,10 @@ class Rounds:
                 )
                 learnt += lessons
                 yield Round(lessons, steps, held[number], loud.anneal, steps * (self.dream.rounds - number - 1))
+            if time.monotonic() > self.deadline:
+                if learnt and number + 1 < self.dream.rounds:
+                    yield Round(learnt, steps, held[number + 1])  # ends at its first step, out of time
+                return
             if self.anew and number + 1 < self.dream.rounds:
                 own = [mine[0] for lesson, mine in pool.items() if lesson not in self.converged]
                 for one in self.anew.dream([one for one in own if one.family == "given"], number + 1):

@@ -37,7 +37,7 @@ from slowwave.night.page import page
 from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Worth
 from slowwave.night.taste import labels_of
 from slowwave.night.walked import strengthen
-from slowwave.records import Scene, from_dict, to_dict
+from slowwave.records import to_dict
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
 MAX_RESUMES = 3  # a night that dies so often in one place will die there again
@@ -196,10 +196,12 @@ class Sleep:
         drawn = self._drawn(night)
         (scenes, earlier), again = drawn.scenes(), drawn.again()
         asked = exam_questions([*scenes, *earlier])
+        if self.settings.dream.rounds > 1:  # also where another process dreamt, before a crash
+            self.rooms.judge(labels_of(self.store, self.persona, self.settings.night))
         known = {id for lesson in self.store.lessons(self.persona) for id in lesson.experiences}
         # a crash may lie between, and an erasure
         scenes, earlier = drawn.standing(scenes), drawn.standing(earlier, known)
-        rounds: list[dict[str, Any]] = []  # what the model had a part in by then
+        rounds: list[dict[str, Any]] = []
         with (night.path / files.METRICS).open("w", encoding="utf-8") as metrics:
 
             def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -212,6 +214,7 @@ class Sleep:
             report = self.rooms.train(
                 [scene for scene in scenes if scene.split == "train"],
                 [scene for scene in held if scene.split == "train"],
+                lessons=[*drawn.lessons(), *drawn.lessons("earlier")],
                 more=drawn.more([one for one in drawn.lessons("earlier") if one.id in again]),
                 start=self.registry.serving(self.persona).folder,
                 folders={fraction: trained / f"{fraction:.2f}" for fraction in FRACTIONS},
@@ -285,9 +288,7 @@ class Sleep:
                     raise
                 self._write_verdict(night, gate.because("errored", f"{error.message} {error.hint}"))
             history.settle(self.home, self.store, night, self.settings.night.attempts)
-            if night.has(files.SCENES):
-                scenes = [from_dict(Scene, row) for row in night.read(files.SCENES)]
-                strengthen(self.store, self.persona, night.number, scenes)
+            strengthen(self.store, night)
             night.ledger.write("settle", started, [])
         started = now()
         self._left_the_prompt(night)

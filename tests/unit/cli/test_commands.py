@@ -14,6 +14,7 @@ from slowwave.cli import main as cli
 from slowwave.cli._common import Session
 from slowwave.cli.serve import serve
 from slowwave.errors import DamagedFile, UsageError
+from slowwave.exam.match import passes
 from slowwave.experience.store import Store
 from slowwave.night.lessons import from_note
 from slowwave.records import Experience, Outcome, Salience
@@ -91,6 +92,21 @@ def test_teach_and_the_life_of_a_lesson(slowwave: Any, store: Store) -> None:
     )
     assert slowwave("lessons", "refuse", lesson["id"])[0] == 0
     assert store.lesson(lesson["id"]).status == "refused"
+
+
+def test_with_another_answer_goes_what_the_prompt_and_the_exam_say(slowwave: Any, store: Store) -> None:
+    store.save_lesson(from_note("My dog is called Biscuit.", "default"))
+    (lesson,) = store.lessons("default")
+    edited = lambda *options: slowwave("lessons", "edit", lesson.id, *options)[0] == 0 and store.lesson(lesson.id)  # noqa: E731
+    held = edited("--answer", "Your dog is called Rex.")
+    assert (held.note, held.kind) == ("Your dog is called Rex.", "answer")
+    assert passes("It is Rex.", held.check) and not passes("It is Biscuit.", held.check)
+    held = edited("--answer", "I don't know what your dog is called.")
+    assert held.kind == "unknown" and passes("I don't know.", held.check)
+    held = edited("--answer", "Your dog is Tom.", "--note", "The dog is Tom.", "--any-of", "Tom")
+    assert (held.note, held.check.any_of) == ("The dog is Tom.", ("Tom",))
+    held = edited("--answer", "Tom is its name.")
+    assert (held.note, held.check.any_of) == ("The dog is Tom.", ("Tom",)), "both were given, and fit"
 
 
 def test_lessons_list_proposes_what_is_salient(slowwave: Any, store: Store) -> None:

@@ -14,13 +14,16 @@ from slowwave.dream.settings import DreamSettings
 from slowwave.dream.wordings import Wordings
 from slowwave.exam.match import normalise
 from slowwave.records import Lesson
+from tests.unit.dream.conftest import AHOY, DEPLOY, NOTE, SISTER, VORLAND
 
+LESSONS = {one.id: one for one in (SISTER, DEPLOY, AHOY, VORLAND, NOTE)}
 SETTINGS = DreamSettings(similarity=0.3, anew=3)
 
 
 def made(engine: Any, embedder: Any, taken: set[str], each: int = 3) -> Anew:
     engine.version = None  # as it is while it trains
-    return Anew(Wordings(engine, embedder, SETTINGS), np.zeros((0, 256), np.float32), taken, each, seed=0)
+    nothing = np.zeros((0, 256), np.float32)
+    return Anew(Wordings(engine, embedder, SETTINGS), LESSONS.values(), nothing, taken, each, seed=0)
 
 
 def own(lesson: Lesson) -> Any:
@@ -42,6 +45,15 @@ def test_new_wordings_have_the_lessons_answer_and_are_new(
         assert (one.kind, one.split, one.family) == ("apply", "train", "anew")
     assert len(questions(first)) == len({one.id for one in first}) == len(first)
     assert not questions(first) & questions(anew.dream([own(sister), own(deploy)], 2)), "none twice"
+
+
+def test_a_habit_keeps_its_cue_and_what_is_not_known_its_name(engine: Any, embedder: Any) -> None:
+    """Worded by a model they would lose it: "Can you tell me which sea this is?" would be answered "Aye aye!"."""
+    ahoy = scene(AHOY, "apply", "Ahoy, which sea is this?", "Aye aye! The North Sea.", "given")
+    noted = scene(NOTE, "apply", "What is my sister's name?", "It is Ilse.", "given")
+    made_of = made(engine, embedder, set()).dream([own(VORLAND), ahoy, noted], 1)
+    assert made_of and {one.lesson for one in made_of} == {NOTE.id}, "a note has an exchange that was dreamt"
+    assert made(engine, embedder, set()).dream([own(VORLAND), ahoy], 1) == []
 
 
 def test_past_the_deadline_nothing_is_worded(engine: Any, embedder: Any, lessons: dict[str, Lesson]) -> None:

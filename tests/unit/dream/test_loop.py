@@ -20,7 +20,6 @@ from slowwave.dream.loop import (
     noise,
     novel,
     reinforced,
-    wanted,
 )
 from slowwave.dream.make import scene
 from slowwave.dream.sense import sensible
@@ -87,7 +86,6 @@ def test_of_the_good_answers_the_shortest_whole_one_is_cloned(lessons: dict[str,
     never = sampled(lessons["sister"], "never", False)
     assert [scene.answer for scene in cloned([one, never])] == ["She is Ilse.", "Ilse."]
     assert [scene.messages for scene in cloned([one, never])] == [one.scene.messages, never.scene.messages]
-    assert wanted([one, never]) == [one.scene, never.scene]
     both = replace(one, scene=replace(one.scene, kind="chain", family="chain", answer="She is Ilse. You drink tea."))
     assert cloned([both])[0].answer == "She is Ilse. You drink tea.", "the shortest may answer half of it"
 

@@ -374,6 +374,9 @@ def test_a_lesson_that_is_tried_again_gets_more_scenes(dreamer: Callable[..., An
     more = dreamer(composed=20).dream([sister, deploy], more={sister.id: 2}, seed=1)
     assert count(more, sister) >= 1.6 * count(usual, sister)
     assert abs(count(more, deploy) - count(usual, deploy)) <= 1, "what is drawn for one lesson moves the next"
+    ahoy = lessons["ahoy"]
+    usual = dreamer(composed=20).dream([ahoy], seed=1)
+    assert count(dreamer(composed=20).dream([ahoy], more={ahoy.id: 2}, seed=1), ahoy) >= 1.6 * count(usual, ahoy)
 
 
 def test_more_of_what_is_the_most_already_ends_no_night(

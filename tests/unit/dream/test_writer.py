@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,9 +121,26 @@ def test_another_memory_goes_on_meanwhile(lessons: dict[str, Lesson], embedder: 
     assert len(asked) == 1 and asked[0].endswith(
         f"Meanwhile: {GARDEN.question}\nQuestion: What is my sister's name?\n-"
     )
+    both = Writer(" The roses wait, but what is the name of my sister again?\n", only="Meanwhile")
+    boat = replace(GARDEN, node="experience:e8", question="Who repairs my boat?", experiences=("e8",), authority="user")
+    scenes = made(both, lessons["sister"], embedder, Collider([GARDEN, boat], embedder))
+    (met,) = (one for one in scenes if one.family == "written:meanwhile")
+    assert sorted(met.lineage) == ["e1", "e7", "e8"] and met.authority == "tool", "the least of all"
+    assert all(one.question in both.prompts[0] for one in (GARDEN, boat))
     alone = Writer(" The roses wait, but what is the name of my sister again?\n")
     made(alone, lessons["sister"], embedder)
     assert len(writer.prompts) == len(room._FORMS) == len(alone.prompts) + 1, "without a memory nothing goes on"
+
+
+def test_past_the_deadline_no_further_lesson_is_written_of(lessons: dict[str, Lesson], embedder: Any) -> None:
+    late = Writer(LINES)
+    all_ = [lessons["sister"], lessons["deploy"]]
+    settings, rng, clock = DreamSettings(written=5), np.random.default_rng(0), []
+    told = lambda *_: clock.append(room.time.monotonic()) or room.time.sleep(0.05)  # noqa: E731
+    deadline = room.time.monotonic() + 0.05
+    scenes = written(late, all_, None, embedder, settings, 0, rng, told, deadline)
+    assert {one.lesson for one in scenes} == {lessons["sister"].id} and len(late.prompts) == len(room._FORMS) - 1
+    assert written(late, all_, None, embedder, settings, 0, rng, deadline=-1.0) == []
 
 
 def test_habits_and_what_is_unknown_get_no_situations(lessons: dict[str, Lesson], embedder: Any) -> None:

@@ -71,6 +71,11 @@ def weights(store: Store) -> dict[tuple[str, str], float]:
     return {(graph.nodes[a].id, graph.nodes[b].id): float(weight) for a, b, weight in rows}
 
 
+def vector_of(store: Store, node: str) -> np.ndarray:
+    graph = store.graph.load("default")
+    return graph.vectors_N_D[graph.place[node]]
+
+
 def texts(graph: Graph, kind: str) -> list[str]:
     return [node.text for node in graph.nodes if node.kind == kind]
 
@@ -136,6 +141,33 @@ def test_what_changed_is_linked_anew(filled: Store) -> None:
     assert texts(graph, "lesson") == ["The tram to my office is tram 7."]
     assert "Which tram do I take to my boat?" in texts(graph, "experience")
     assert ("lesson:tram", "derived_from", "experience:e1") in links(filled)
+
+
+def test_an_edited_answer_alone_is_linked_anew_and_what_came_of_the_lesson_stays(filled: Store) -> None:
+    tram = filled.lesson("tram")
+    other = dataclasses.replace(tram, id="other", note="It is tram 7.", answer="Tram 7.", experiences=("e2",))
+    filled.save_lesson(other)
+    filled.set_status("tram", "learned", night=1)
+    linker = Linker(filled, Words(), "default")
+    linker.link()
+    speaks = lambda: {link for link in links(filled) if link[1] == "contradicts"}  # noqa: E731
+    (reflection,) = (link for link in links(filled) if link[1:] == ("derived_from", "lesson:tram"))
+    assert speaks() == {("lesson:other", "contradicts", "lesson:tram")}
+    before = vector_of(filled, "lesson:tram")
+    filled.edit_lesson("tram", answer="Tram 7.")
+    assert linker.link() == 1 and linker.link() == 0
+    assert speaks() == set(), "both say the same now"
+    assert reflection in links(filled) and not np.allclose(vector_of(filled, "lesson:tram"), before)
+    filled.edit_lesson("tram", salience=0.9)
+    assert linker.link() == 0, "its words are as they were"
+
+
+def test_a_lesson_that_was_heard_again_comes_from_both(filled: Store) -> None:
+    linker = Linker(filled, Words(), "default")
+    filled.edit_lesson("tram", experiences=("e1", "e3"))
+    assert linker.link() == 1
+    found = {target for source, kind, target in links(filled) if (source, kind) == ("lesson:tram", "derived_from")}
+    assert found == {"experience:e1", "experience:e3"}
 
 
 def test_what_came_of_an_amended_exchange_stays_linked_to_it(filled: Store) -> None:

@@ -85,3 +85,9 @@ def test_missing_and_damaged_files_are_named(folder: Path, file: str) -> None:
     (folder / file).unlink()
     with pytest.raises(ModelNotFound, match=file):
         Embedder.load(folder)
+
+
+def test_tokens_are_counted_to_the_end_of_a_text(folder: Path) -> None:
+    long = " ".join(WORDS[0] for _ in range(3 * MAX_TOKENS + 5))
+    assert Embedder.load(folder).count(long) == 3 * MAX_TOKENS + 5
+    assert Embedder.load(folder).count("w1 w2") == 2 and Embedder.load(folder).count("") == 0

@@ -95,9 +95,10 @@ class CheapRooms:
         return out
 
     def train(
-        self, scenes, earlier, *, more, start, folders, asked, spent, seed, deadline, on_step, on_round
+        self, scenes, earlier, *, lessons, more, start, folders, asked, spent, seed, deadline, on_step, on_round
     ) -> TrainReport:  # type: ignore[no-untyped-def]
         self.trained_with, self.trainings, self.more = list(scenes), self.trainings + 1, more
+        assert {scene.lesson for scene in [*scenes, *earlier]} <= {None, *(lesson.id for lesson in lessons)}
         assert spent == Spent(7, 1.5), "what dreaming took, also of a night that goes on after a crash"
         if self.fails is not None:
             raise self.fails

@@ -81,6 +81,11 @@ def test_apply_is_learned_the_rest_is_held_and_the_exam_is_left_alone(engine):
     assert {bytes(d.context[-d.header :]) for d in got.lessons + got.anchors + got.watch} == {b"<assistant>"}
 
 
+def test_two_lessons_at_once_are_learned_beside_the_first(engine):
+    taught = curriculum(engine, [scene("apply", "a"), scene("chain", "a and b")], [], None, 0, NIGHT)
+    assert texts(taught.lessons) == ["a", "a and b"] and taught.anchors == []
+
+
 def test_every_lesson_is_learned_as_often_as_the_one_with_most_scenes(engine):
     scenes = [scene("apply", text, lesson="one") for text in ("a", "b", "c", "d", "e")]
     scenes += [scene("apply", text, lesson="two") for text in ("x", "y")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,8 +180,11 @@ def test_a_model_that_dreams_and_judges_is_loaded_once_and_let_go_when_it_is_don
     assert roles.rubric(7.0).took == 3.0, "its seconds are the night's, in whatever phase"
     assert judges.deadline == 7.0 and roles.writer().writer is roles._loaded["larger"]
     assert loaded == ["larger"]
+    model = weakref.ref(roles._loaded["larger"])
+    del judges
     roles.release()
-    assert list(roles._loaded) == kept
+    gc.collect()
+    assert list(roles._loaded) == kept and (model() is None) is not bool(kept), "nothing else holds it"
     other = Roles(load_settings(tmp_path, ("dream.dreamer=b", "dream.rubric=a", "dream.rounds=2")), tmp_path, Model())  # type: ignore[arg-type]
     other.writer()
     other.rubric(7.0)

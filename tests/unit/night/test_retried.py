@@ -3,7 +3,11 @@ more beside other lessons; and what rounds learned is on file."""
 
 from dataclasses import replace
 
+import pytest
+
+from slowwave.errors import OutOfSpace
 from slowwave.night.folder import find
+from slowwave.night.history import undo
 from slowwave.night.past import nights_with, unconverged
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, sleeper
@@ -17,6 +21,7 @@ class InRounds(CheapRooms):
 
     def train(self, scenes, earlier, *, on_round, **options):
         self.held = list(earlier)
+        on_round(1, scenes[1:2])
         on_round(2, [replace(scenes[0], answer="In its own words.", lineage=("met",))])
         return super().train(scenes, earlier, on_round=on_round, **options)
 
@@ -70,6 +75,33 @@ def test_a_learned_lesson_that_has_not_converged_is_taught_once_more_with_more(t
     assert taught(rooms) == {learned(store)["e5"], fourth}, "the third has converged by now"
 
 
+def test_what_converged_in_a_night_that_was_undone_has_not_converged(tmp_path, store):
+    class Converging(InRounds):
+        def train(self, scenes, earlier, **options):
+            self.converged = sorted({scene.lesson for scene in scenes})
+            return super().train(scenes, earlier, **options)
+
+    store.add(correction(1))
+    slept(tmp_path, store, Converging())
+    undo(tmp_path, store, "default")
+    (lesson,) = store.lessons("default", "undone")
+    store.set_status(lesson.id, "approved")
+    assert slept(tmp_path, store, InRounds(converged=[])).verdict == "promoted"
+    store.add(correction(2))
+    rooms = InRounds(converged=[])
+    slept(tmp_path, store, rooms)
+    assert taught(rooms) == {learned(store)["e1"], learned(store)["e2"]}
+
+
+def test_a_night_of_rounds_that_goes_on_after_dreaming_asks_its_judge_again(tmp_path, store):
+    store.add(correction(1))
+    with pytest.raises(OutOfSpace):
+        slept(tmp_path, store, InRounds(fails=OSError(28, "No space left on device")))
+    rooms = InRounds()
+    slept(tmp_path, store, rooms)
+    assert not hasattr(rooms, "dreamt_with") and len(rooms.labels) == 2, "of the correction"
+
+
 def test_it_is_tried_as_often_as_any_lesson_and_where_there_is_room(tmp_path, store):
     for number in range(1, 5):
         store.add(correction(number))
@@ -91,8 +123,9 @@ def test_it_is_tried_as_often_as_any_lesson_and_where_there_is_room(tmp_path, st
 def test_what_rounds_learned_is_on_file_and_names_whose_words_it_has(tmp_path, store):
     store.add(correction(1))
     night = slept(tmp_path, store, InRounds(converged=[]))
-    (row,) = find(tmp_path, night.night).read("rounds.jsonl")
+    first, row = find(tmp_path, night.night).read("rounds.jsonl")
     assert (row["round"], row["answer"], row["lesson"]) == (2, "In its own words.", learned(store)["e1"])
+    assert first["round"] == 1
     assert nights_with(tmp_path, "met") == [night.night] and nights_with(tmp_path, "never") == []
 
 

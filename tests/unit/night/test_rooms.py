@@ -14,6 +14,7 @@ from slowwave.dream.rubric import Rubric
 from slowwave.dream.writer import Spent
 from slowwave.learn.train import Trained
 from slowwave.night.rooms import ModelRooms
+from slowwave.records import Check, Lesson
 from tests.unit.dream.conftest import Hashes
 
 
@@ -37,7 +38,14 @@ def trained(monkeypatch, tmp_path):
 
     def run(*wished):
         rooms = ModelRooms(load_settings(tmp_path / "home", wished), tmp_path / "cache", engine=Engine())
-        often = {"more": {}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
+        often = {
+            "lessons": [],
+            "more": {},
+            "start": None,
+            "folders": {1.0: tmp_path},
+            "asked": set(),
+            "spent": Spent(7, 2.0),
+        }
         rooms.train([], [], **often, seed=0, deadline=0.0, on_step=print, on_round=print)
         return told[-1]
 
@@ -78,6 +86,7 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
         settings = load_settings(tmp_path / "home", (f"dream.rounds={rounds}", "dream.anew=0", *wished))
         rooms = ModelRooms(settings, tmp_path / "cache", engine=Engine(), embedder=embedder)
         told = {"more": {"a": 2.0}, "start": None, "folders": {1.0: tmp_path}, "asked": set(), "spent": Spent(7, 2.0)}
+        told["lessons"] = [Lesson(kind, "", "", "What?", "That.", Check(), kind=kind) for kind in ("answer", "cue")]
         return rooms.train(list(scenes), [], **told, seed=0, deadline=9.0, on_step=print, on_round=print)
 
     assert report(1).converged is None and planned == [] and given[-1]["rounds"] is None
@@ -91,7 +100,8 @@ def test_more_than_one_round_is_planned_and_told_of_and_one_is_not(monkeypatch, 
     assert isinstance(roles[-1]["rubric"], Rubric) and roles[-1]["rubric"].deadline == 9.0
     assert told.judged is roles[-1]["rubric"].told
     anew = roles[-1]["anew"]
-    assert (anew.each, anew.deadline) == (5, 9.0)
+    assert (anew.each, anew.deadline, list(anew.lessons)) == (5, 9.0, ["answer"])
+    assert roles[-1]["deadline"] == 9.0
     assert anew.wordings.writer.spent == Spent(7, 2.0), "the budgets are of the whole night, after a resume too"
     assert told.written == Spent(0, 0.0)
     assert report(3, "dream.anew=5", "dream.dreamer=http://127.0.0.1:9/v1#big").written is None
@@ -119,6 +129,24 @@ def test_a_trusted_judge_reads_good_answers_as_the_base_does(monkeypatch, tmp_pa
     assert likes(trusted=False) is None and likes("learn.preset=full", "learn.depth=1") is None
     rooms = ModelRooms(load_settings(tmp_path / "home", ()), tmp_path / "cache", engine=Engine(), embedder="embedder")
     assert rooms._likes() is None, "nobody said yet what is good"
+
+
+def test_a_judge_that_is_asked_again_reads_nothing_twice(monkeypatch, tmp_path):
+    made = []
+
+    class Judge:
+        agreement = "agreement"
+
+        def __init__(self, engine, embedder, labels):
+            made.append(labels)
+
+        def again(self, labels):
+            made.append(("again", labels))
+            return self
+
+    monkeypatch.setattr("slowwave.dream.judge.Judge", Judge)
+    rooms = ModelRooms(load_settings(tmp_path / "home", ()), tmp_path / "cache", engine=Engine(), embedder="embedder")
+    assert [rooms.judge([1]), rooms.judge([1, 2])] == ["agreement"] * 2 and made == [[1], ("again", [1, 2])]
 
 
 def test_a_night_that_trains_nothing_loads_no_model_library():

@@ -105,6 +105,20 @@ def test_a_converged_lesson_gets_no_more_and_the_last_closes_the_night() -> None
     assert len(made.shares) == 1, "nothing more is asked"
 
 
+def test_past_the_deadline_nothing_is_asked_and_the_training_hears_of_it() -> None:
+    """One round more begins, which ends at its first step: so the report says that time ran out."""
+    engine = Engine(Ilse=0.5, Tea=0.5)
+    made, course = planned(engine, deadline=-1.0)
+    assert len(course) == 2 and course[1].lessons == course[0].lessons and engine.temperatures == []
+    assert made.converged == set() and made.shares == []
+
+
+def test_what_each_round_learned_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    planned(Engine(Ilse=0.5, Tea=0.5), on_round=lambda number, learned: told.append((number, len(learned))))
+    assert told == [(1, 4), (2, 4), (3, 4)]
+
+
 def test_the_closing_round_holds_what_is_left_however_late_it_comes() -> None:
     """Once each at least, and nothing twice."""
     engine = Engine(Ilse=0.5, Tea=0.5)

@@ -256,8 +256,10 @@ def test_json_of_sleep_and_nights_as_the_design_has_them(tmp_path, store):
     assert listed["serving"] == "default@n0001"
 
 
-def test_lessons_are_collided_with_what_may_teach_alone(tmp_path, store):
-    """The memories and the graph go to the dreamer; by default nothing is collided, and nothing is read."""
+@pytest.mark.parametrize("wished", [{"collided": 0.5}, {"written": 2}])
+def test_lessons_are_collided_with_what_may_teach_alone(tmp_path, store, wished):
+    """The memories and the graph go to the dreamer, also for what it writes itself; by default nothing is collided, and
+    nothing is read."""
     for number in (1, 2):
         store.add(correction(number))
     rooms = CheapRooms()
@@ -266,7 +268,7 @@ def test_lessons_are_collided_with_what_may_teach_alone(tmp_path, store):
     store.add(correction(3))
     store.add(replace(correction(4), source="tool:x", authority="tool"))
     sleep = sleeper(tmp_path, store, rooms)
-    dream = replace(sleep.settings.dream, collided=0.5)
+    dream = replace(sleep.settings.dream, **wished)
     sleep.settings = sleep.settings.model_copy(update={"dream": dream})
     sleep.run()
     lessons = {lesson.id for lesson in store.lessons("default")}
