@@ -77,20 +77,29 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Remove an experience for good, with the lessons that came from it alone and its part of the memory graph."""
+    from slowwave.night import erasing
     from slowwave.night.lease import Lease
     from slowwave.night.past import nights_with
     from slowwave.records import to_dict
 
     session = Session(home, as_json=as_json)
-    whole = session.store.experience(id).id
+    experience = session.store.experience(id)
+    whole = experience.id
     with Lease(session.home):  # no night may be dreaming of it
-        gone = session.store.erase(whole)
-    nights = nights_with(session.home, whole)
+        erased = erasing.erase(session.store, experience)
+    gone, nights = erased.whole, nights_with(session.home, whole)
     learned = [lesson for lesson in gone.lessons if lesson.status == "learned"]
     session.answer(
-        {"erased": whole, "lessons": [to_dict(o) for o in gone.lessons], "nodes": gone.nodes, "nights": nights},
+        {
+            "erased": whole,
+            "lessons": [to_dict(o) for o in gone.lessons],
+            "nodes": gone.nodes,
+            "nights": nights,
+            "holding": erased.holding,
+        },
         f"Erased: {whole}, {len(gone.lessons)} lessons, {gone.nodes} nodes of the memory graph.",
         *(f"Night {lesson.night} learned it; `slowwave undo {lesson.night}` takes that back." for lesson in learned),
+        *(f"{one} is a later turn of its conversation and holds its words, too." for one in erased.holding),
         *([f"Its words stay in the folders of nights {', '.join(map(str, nights))}."] if nights else []),
     )
 

@@ -66,7 +66,7 @@ def edit(
 ) -> None:
     """Change a lesson before a night learns it. One that was given up after some nights is due again.
 
-    With another answer, its note and what a right answer holds become that one's, unless they are given or fit it.
+    With another answer, its note and what a right answer holds become that one's, unless they were given.
     """
     import dataclasses
 
@@ -91,12 +91,14 @@ def edit(
         changes["status"] = "proposed"
     if any_of:
         changes["check"] = dataclasses.replace(lesson.check, any_of=tuple(any_of))
-    elif answer is not None and lesson.kind in ("answer", "unknown") and not passes(answer, lesson.check):
-        taught = answer_lesson(
-            question or lesson.question or "", answer, persona=lesson.persona, experiences=lesson.experiences,
-            authority=lesson.authority, salience=lesson.salience,
-        )  # fmt: skip
-        changes |= {"check": taught.check, "kind": taught.kind}
+    elif answer is not None and lesson.kind in ("answer", "unknown"):
+        taught = lambda question, answer: answer_lesson(  # noqa: E731
+            question or "", answer or "", persona=lesson.persona, experiences=(), authority="user", salience=1.0
+        )
+        own = lesson.check == taught(lesson.question, lesson.answer).check
+        if own or not passes(answer, lesson.check):  # what was given by hand stays where it fits
+            other = taught(question or lesson.question, answer)
+            changes |= {"check": other.check, "kind": other.kind}
     if answer is not None and lesson.note == lesson.answer:
         changes.setdefault("note", answer)  # what stands in the prompt until it is learned
     if too_long(dataclasses.replace(lesson, **changes)):

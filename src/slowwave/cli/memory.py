@@ -68,9 +68,10 @@ def show(
     graph = linked(session)
     place = _find(session, graph, what)
     node = graph.nodes[place]
-    links = graph.neighbours(place)[:limit]
+    every = graph.neighbours(place)
+    links = every[:limit]
     rank_N = graph.rank({place: 1.0})
-    beside = {place, *(other for other, *_ in links)}
+    beside = {place, *(other for other, *_ in every)}
     near = [int(at) for at in np.argsort(-rank_N, kind="stable")[: limit + len(beside)] if rank_N[at] > 0]
     near = [at for at in near if at not in beside][:limit]
     session.answer(
@@ -149,19 +150,24 @@ def linked(session: Session) -> Graph:
 
 
 def _find(session: Session, graph: Graph, what: str) -> int:
-    """The node that is meant: by the id of what it stands for, by name, or the nearest in meaning. Raises NotFound."""
+    """The node that is meant: by the id of what it stands for, by name, or the nearest in meaning. Raises NotFound,
+    and UsageError where several ids begin so."""
     import numpy as np
 
-    from slowwave.errors import NotFound
+    from slowwave.errors import NotFound, UsageError
     from slowwave.memory.grow import SIMILAR
 
     what = " ".join(what.split())
     begins = [
         at for at, node in enumerate(graph.nodes) if what and what in (node.id[: len(what)], _ref(node)[: len(what)])
     ]
+    whole = [at for at in begins if what in (graph.nodes[at].id, _ref(graph.nodes[at]))]
     named = [at for at, node in enumerate(graph.nodes) if node.text.lower() == what.lower()]
-    if len(begins) == 1 or named:
-        return (named or begins)[0]
+    if whole or named or len(begins) == 1:
+        return (whole or named or begins)[0]
+    if begins:
+        some = ", ".join(graph.nodes[at].id for at in begins[:5])
+        raise UsageError(f"{len(begins)} ids begin with {what!r}: {some}.", "Give more of the id.")
     if not what or not graph.vectors_N_D.size:
         raise NotFound(f"Nothing is known about {what!r}.", "`slowwave memory list` says what there is.")
     cosine_N = graph.vectors_N_D @ session.embedder.embed([what])[0]

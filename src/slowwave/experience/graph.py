@@ -17,6 +17,7 @@ from slowwave.records import Link, Node
 BATCH = 500  # of the ids in one statement: SQLite takes some thousand parameters
 GAIN = 0.2  # of what a link lacks to full weight, when a good scene was walked to over it
 DECAY = 0.02  # of every link's weight, in a night with walks
+CHANGES = "graph/changes"  # a row of the statistics: how often nodes were renewed or taken away
 LEAST = 0.05  # weight below which no link decays: what is seldom walked must still be found
 
 
@@ -61,6 +62,7 @@ class GraphStore:
                     connection.execute(update(nodes).where(nodes.c.id == node.id).values(**row))
             _add(connection, new, list(between))
             unmentioned(connection)
+            changed(connection)
 
     def drop(self, ids: Sequence[str]) -> None:
         """Removes nodes with their links, and the people and things that nothing mentions any more."""
@@ -68,6 +70,13 @@ class GraphStore:
             for some in _batches(ids):
                 connection.execute(delete(nodes).where(nodes.c.id.in_(some)))
             unmentioned(connection)
+            changed(connection)
+
+    def changes(self) -> int:
+        """How often nodes were renewed or taken away: who remembers nodes has to read them again then."""
+        with self._database.read() as connection:
+            body = connection.execute(select(statistics.c.body).where(statistics.c.name == CHANGES)).scalar()
+        return body["count"] if body else 0
 
     def walked(self, persona: str, pairs: Iterable[tuple[str, str]], night: int) -> None:
         """Strengthens the links between pairs of nodes, whichever way they point, after all of the persona's decayed.
@@ -198,6 +207,13 @@ def derived(connection: Connection, ids: Iterable[str]) -> list[str]:
         found |= dict.fromkeys(new)
         waiting += new
     return list(found)
+
+
+def changed(connection: Connection) -> None:
+    """Counts that nodes were renewed or taken away."""
+    body = connection.execute(select(statistics.c.body).where(statistics.c.name == CHANGES)).scalar()
+    connection.execute(delete(statistics).where(statistics.c.name == CHANGES))
+    connection.execute(insert(statistics).values(name=CHANGES, body={"count": (body["count"] if body else 0) + 1}))
 
 
 def unmentioned(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from slowwave.experience.items import consolidated, of_experience, of_lesson
+from slowwave.experience.items import consolidated, line, of_experience, of_lesson
 from slowwave.experience.salience import Embeds, gist
 from slowwave.experience.store import Store
 from slowwave.memory.grow import Grower, Item
@@ -27,6 +27,7 @@ class Linker:
         self.store, self.embedder, self.persona = store, embedder, persona
         self._grower = Grower(persona)
         self._read = 0  # the highest number of a node that the grower knows
+        self._changes = 0  # of nodes, as far as the grower knows of them
 
     def link(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
         """Links all that is new; returns how many experiences and lessons that was. Raises StoreError.
@@ -34,11 +35,14 @@ class Linker:
         Args:
             progress: called with how many are done, and of how many. Raising from it stops between batches.
         """
-        lessons = {one.id: one for one in self.store.lessons(self.persona) if one.status != "refused"}
+        if (changes := self.store.graph.changes()) != self._changes:  # another process's
+            self._grower, self._read, self._changes = Grower(self.persona), 0, changes
+        lessons = self._standing()
         due = consolidated(lessons.values())
         stale, amended = self._changed(lessons, {item.node.id for item in due})
         if stale:
             self.store.graph.drop(stale)
+            self._changes += 1
         self._refresh()
         self._grower.forget([*stale, *amended])
         lived, taught = self.store.graph.unlinked(self.persona)
@@ -51,15 +55,20 @@ class Linker:
             edited = self._lessons([lessons[id] for id in ids if id in lessons])
             grown = self._grower.take([*self._experiences([id for id in ids if id not in lessons]), *edited])
             self.store.graph.renew(amended, grown.nodes, grown.links)
+            self._changes += 1
             progress(len(amended), of)
         for start in range(0, len(lived), BATCH):
             self._take(self._experiences(lived[start : start + BATCH]))
             progress(len(amended) + min(start + BATCH, len(lived)), of)
+        lessons = self._standing()  # to link what was lived may have taken long
         self._take(self._lessons([lessons[id] for id in taught if id in lessons]))
         self._take(self._embedded(self._grower.new(due)))
         if of:
             progress(of, of)
         return of
+
+    def _standing(self) -> dict[str, Lesson]:
+        return {one.id: one for one in self.store.lessons(self.persona) if one.status != "refused"}
 
     def _changed(self, lessons: dict[str, Lesson], due: set[str]) -> tuple[list[str], list[str]]:
         """Nodes of what the store does not hold any more, and those of experiences that were amended and lessons that
@@ -68,7 +77,8 @@ class Linker:
         for node, embedded in self.store.graph.changeable(self.persona):
             lesson = lessons.get(node.id.partition(":")[2]) if node.kind == "lesson" else None
             if node.kind == "experience" or lesson is not None:
-                amended += [] if embedded else [node.id]
+                says_it = embedded and (lesson is None or node.text == line(lesson.note))
+                amended += [] if says_it else [node.id]
             elif node.id not in due:
                 stale.append(node.id)
         return stale, amended

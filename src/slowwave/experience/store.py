@@ -38,7 +38,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from slowwave.errors import NotFound, UsageError
 from slowwave.experience import tables
 from slowwave.experience.database import Database, url_of
-from slowwave.experience.graph import GraphStore, derived, unmentioned
+from slowwave.experience.graph import GraphStore, changed, derived, unmentioned
 from slowwave.experience.rows import (
     experience_record,
     experience_row,
@@ -165,6 +165,7 @@ class Store:
                 connection.execute(delete(tables.lessons).where(tables.lessons.c.id == lesson.id))
             connection.execute(delete(tables.experiences).where(tables.experiences.c.id == whole))
             unmentioned(connection)
+            changed(connection)
             return Erased(alone, before - _count(connection, tables.nodes))
 
     def unscored(self, persona: str) -> list[Experience]:
@@ -226,7 +227,10 @@ class Store:
     # Lessons
 
     def save_lesson(self, lesson: Lesson) -> None:
-        """Stores a lesson, or replaces the one of the same id. Raises NotFound if an experience of it is not stored."""
+        """Stores a lesson, or replaces the one of the same id. Raises NotFound if an experience of it is not stored.
+
+        Where its words or experiences are others than before, it is to be linked anew.
+        """
         with self._database.write() as connection:
             _put_lesson(connection, lesson)
 
@@ -242,6 +246,26 @@ class Store:
             rows = connection.execute(query.order_by(table.c.created, table.c.id)).mappings().all()
             lineage = _lineage(connection)
         return [lesson_record(row, lineage.get(row["id"], ())) for row in rows]
+
+    def some_lessons(self, ids: Sequence[str]) -> list[Lesson]:
+        """Those of these few ids that are stored."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(tables.lessons).where(tables.lessons.c.id.in_(ids))).mappings().all()
+            return [lesson_record(row, _lineage(connection, row["id"]).get(row["id"], ())) for row in rows]
+
+    def heard(self, persona: str) -> dict[str, float]:
+        """Lesson id -> when it was last said: its newest experience, or when it was taught, in seconds since 1970."""
+        lesson, lived, lineage = tables.lessons, tables.experiences, tables.lineage
+        query = (
+            select(lesson.c.id, lesson.c.created, func.max(lived.c.moment).label("said"))
+            .outerjoin(lineage, lineage.c.lesson == lesson.c.id)
+            .outerjoin(lived, lived.c.id == lineage.c.experience)
+            .where(lesson.c.persona == persona)
+            .group_by(lesson.c.id, lesson.c.created)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return {row.id: moment(row.created) if row.said is None else float(row.said) for row in rows}
 
     def lesson(self, id: str) -> Lesson:
         """By id, or by the beginning of one. Raises NotFound."""
@@ -259,8 +283,7 @@ class Store:
         self._change(tables.lessons, lesson_id, "lesson", values)
 
     def edit_lesson(self, id: str, /, **fields: Any) -> Lesson:
-        """The lesson with some fields changed (not its id). A review was of the words as they were, and so are the
-        links of the memory graph: where words or experiences are others, it is to be linked anew.
+        """The lesson with some fields changed (not its id). A review was of the words as they were.
 
         Raises NotFound, UsageError for an unknown field.
         """
@@ -269,12 +292,8 @@ class Store:
             raise UsageError(f"A lesson has no field to edit named {sorted(unknown)[0]!r}.", "See `slowwave lessons`.")
         with self._database.write() as connection:  # one transaction: what another changes meanwhile is not lost
             unsaid = {"review": None} if {"question", "answer"} & fields.keys() else {}
-            before = _get_lesson(connection, id)
-            changed = dataclasses.replace(before, **(unsaid | fields))
+            changed = dataclasses.replace(_get_lesson(connection, id), **(unsaid | fields))
             _put_lesson(connection, changed)
-            if any(getattr(before, name) != getattr(changed, name) for name in LINKED):
-                node = update(tables.nodes).where(tables.nodes.c.lesson == id)
-                connection.execute(node.values(embedding=None))
         return changed
 
     # Statistics and personas
@@ -343,7 +362,11 @@ def _put_lesson(connection: Connection, lesson: Lesson) -> None:
     row = lesson_row(lesson)
     _insert_new(connection, tables.personas, {"name": lesson.persona, "created": now()})
     if not _insert_new(connection, tables.lessons, {**row, "created": now()}):
+        before = _get_lesson(connection, lesson.id)
         connection.execute(update(tables.lessons).where(tables.lessons.c.id == lesson.id).values(row))
+        if any(getattr(before, name) != getattr(lesson, name) for name in LINKED):
+            node = update(tables.nodes).where(tables.nodes.c.lesson == lesson.id)
+            connection.execute(node.values(embedding=None))
     connection.execute(delete(tables.lineage).where(tables.lineage.c.lesson == lesson.id))
     for place, id in enumerate(dict.fromkeys(lesson.experiences)):
         whole = _one(connection, tables.experiences, id, "experience")["id"]

@@ -51,7 +51,7 @@ def recall(
     words = f" {normalise(asked)} "
     fits = [
         at for at, (note, cosine) in enumerate(zip(notes, cosine_K, strict=True))
-        if (f" {normalise(note.cue)} " in words if note.cue else
+        if (_holds(asked, words, note.cue) if note.cue else
             cosine >= NEAR or (cosine >= SIMILAR and mentioning.intersection(places[at])))
     ]  # fmt: skip
     rank_N = _ranks(graph, vector_D, named)
@@ -62,6 +62,11 @@ def recall(
             chosen.append(notes[at])
             left -= size
     return chosen
+
+
+def _holds(asked: str, words: str, cue: str) -> bool:
+    """Whether what is asked, whose words stand between spaces, has the cue: as words, or as marks if it is no word."""
+    return f" {bare} " in words if (bare := normalise(cue)) else cue in asked
 
 
 def _mentioning(graph: Graph, named: Sequence[int]) -> set[int]:

@@ -5,7 +5,7 @@ Everything it decides it can decide again from the store, so a crash in the midd
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,8 +71,13 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
     due = ("approved",) if night.require_approval else ("approved", "proposed")
     allowed = [lesson for lesson in lessons if permitted(store, lesson, permission)]
     tried_enough = lambda lesson: attempts.get(lesson.id, 0) >= night.attempts  # noqa: E731
+    standing = newest(allowed, store.heard(persona), night)
+    learned = {lesson.id for lesson in allowed if lesson.status == "learned"}
+    again = {lesson.id for lesson in standing if lesson.status == "proposed"} & learned
+    for id in sorted(again):
+        store.set_status(id, "proposed")
     chosen = [
-        lesson for lesson in newest(allowed, night)
+        lesson for lesson in standing
         if lesson.status in due and (lesson.status == "approved" or not tried_enough(lesson)) and not too_long(lesson)
     ]  # fmt: skip
     chosen.sort(key=lambda lesson: (lesson.status != "approved", -lesson.salience))  # stable: older first among equals
@@ -82,19 +87,33 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
         came_in=sorted(came_in, key=lambda row: -row["salience"]["total"])[:SHOWN],
         totals=[round(row["salience"]["total"], 4) for row in came_in],
         lessons=chosen,
-        earlier=_in_force([lesson for lesson in allowed if lesson.status == "learned"], chosen),
+        earlier=_in_force([lesson for lesson in allowed if lesson.id in learned - again], chosen),
         permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
         waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
     )
 
 
-def newest(lessons: Sequence[Lesson], night: NightSettings) -> list[Lesson]:
-    """The lessons, oldest first, and of several answers to one question the newest that stands: that is not refused,
-    and does not wait for an approval."""
+def newest(lessons: Sequence[Lesson], heard: Mapping[str, float], night: NightSettings) -> list[Lesson]:
+    """The lessons, oldest first, and of several answers to one question, or phrases for one cue, the newest that
+    stands: that is not refused, and does not wait for an approval. One that was learned, and is said once more after a
+    night that learned another, is to be learned again.
+
+    Args:
+        heard: by id, when each was last said.
+    """
     waits = ("refused", "proposed") if night.require_approval else ("refused",)
-    standing = [lesson for lesson in lessons if lesson.status not in waits]
+    over = _overwritten(lessons)
+    standing = [replace(lesson, status="proposed") if lesson.id in over else lesson for lesson in lessons]
+    standing = sorted((one for one in standing if one.status not in waits), key=lambda one: heard.get(one.id, 0.0))
     last = {_asks(lesson) or lesson.id: lesson.id for lesson in standing}
     return [lesson for lesson in standing if last[_asks(lesson) or lesson.id] == lesson.id]
+
+
+def _overwritten(lessons: Sequence[Lesson]) -> set[str]:
+    """Learned lessons after which a later night learned another answer."""
+    learned = sorted((one for one in lessons if one.status == "learned"), key=lambda one: one.night or 0)
+    last = {_asks(one): one.id for one in learned}
+    return {one.id for one in learned if _asks(one) and last[_asks(one)] != one.id}
 
 
 def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:
@@ -111,12 +130,16 @@ def _in_force(learned: Sequence[Lesson], due: Sequence[Lesson]) -> list[Lesson]:
 def contradicted(store: Store, persona: str, due: Sequence[Lesson]) -> dict[str, Lesson]:
     """By the id of a lesson that is due, the newest learned one that gave another answer to its question."""
     learned = sorted(store.lessons(persona, "learned"), key=lambda lesson: lesson.night or 0)
-    by_question = {_asks(lesson): lesson for lesson in learned if _asks(lesson)}
+    by_question = {_asks(lesson): lesson for lesson in learned if _asks(lesson) and not lesson.cue}
     found = {lesson.id: by_question.get(_asks(lesson)) for lesson in due}
     return {id: other for id, other in found.items() if other is not None and other.id != id}
 
 
 def _asks(lesson: Lesson) -> str | None:
+    """What two lessons have in common that cannot both stand: a question, or a cue and the place of what it brings."""
+    if lesson.cue:
+        at, cue, place, _ = lesson.cue.split("|", 3)
+        return f"{at}|{cue.lower()}|{place}"
     return normalise(lesson.question) if lesson.kind in ("answer", "unknown") and lesson.question else None
 
 

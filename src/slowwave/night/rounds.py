@@ -48,7 +48,7 @@ class Rounds:
         anew: dreams of lessons once more between two rounds, from their own exchanges, with the model as it is by then.
         rubric: who is asked about answers that rule and vectors leave open; without one they are not good.
         on_round: told of what each round learns, the number of the first being 1.
-        deadline: `time.monotonic()` value after which nothing more is asked, and a round that is left is not trained.
+        deadline: `time.monotonic()` value after which nothing more is asked and no further round is trained.
         deal: how many scenes each lesson that still needs any gets in a round after the first.
         choose, learn, steady: how scenes are chosen, what is learned of them, and whether all rounds are alike.
     """
@@ -106,16 +106,16 @@ class Rounds:
                 )
                 learnt += lessons
                 yield Round(lessons, steps, held[number], loud.anneal, steps * (self.dream.rounds - number - 1))
-            if time.monotonic() > self.deadline:
-                if learnt and number + 1 < self.dream.rounds:
-                    yield Round(learnt, steps, held[number + 1])  # ends at its first step, out of time
-                return
             if self.anew and number + 1 < self.dream.rounds:
                 own = [mine[0] for lesson, mine in pool.items() if lesson not in self.converged]
                 for one in self.anew.dream([one for one in own if one.family == "given"], number + 1):
                     left[one.lesson or ""].insert(0, one)  # before what is older: more is dreamt than a night trains
             after = noise(min(number + 1, self.dream.rounds - 1), self.dream.rounds, steady=self.steady)
             sampled = self._answers(left, pool, wanted, used, after.temperature)
+            if time.monotonic() > self.deadline:
+                if learnt and number + 1 < self.dream.rounds:
+                    yield Round(learnt, steps, held[number + 1])  # ends at its first step, out of time
+                return
             if self.converged >= left.keys():
                 yield from self._closing(learnt, held[number + 1 :], steps, loud.anneal)
                 return
@@ -136,6 +136,8 @@ class Rounds:
     ) -> list[Sampled]:  # fmt: skip
         """What the model as it is by now answers to scenes that it was not trained on, twice as many as a lesson needs,
         and enough to say whether it has converged; of a lesson that has none left, to old ones."""
+        if time.monotonic() > self.deadline:
+            return []
         least = novel(self.dream.confidence, self.dream.reflex)
         asked = [
             one

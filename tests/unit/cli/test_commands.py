@@ -101,6 +101,9 @@ def test_with_another_answer_goes_what_the_prompt_and_the_exam_say(slowwave: Any
     held = edited("--answer", "Your dog is called Rex.")
     assert (held.note, held.kind) == ("Your dog is called Rex.", "answer")
     assert passes("It is Rex.", held.check) and not passes("It is Biscuit.", held.check)
+    held = edited("--answer", "Your dog is Rex the Great.")
+    held = edited("--answer", "Your dog is Rex the Small.")
+    assert held.check.any_of == ("rex", "small"), "though the old one fits, as both have a word in common"
     held = edited("--answer", "I don't know what your dog is called.")
     assert held.kind == "unknown" and passes("I don't know.", held.check)
     held = edited("--answer", "Your dog is Tom.", "--note", "The dog is Tom.", "--any-of", "Tom")

@@ -135,8 +135,8 @@ def test_another_memory_goes_on_meanwhile(lessons: dict[str, Lesson], embedder: 
 def test_past_the_deadline_no_further_lesson_is_written_of(lessons: dict[str, Lesson], embedder: Any) -> None:
     late = Writer(LINES)
     all_ = [lessons["sister"], lessons["deploy"]]
-    settings, rng, clock = DreamSettings(written=5), np.random.default_rng(0), []
-    told = lambda *_: clock.append(room.time.monotonic()) or room.time.sleep(0.05)  # noqa: E731
+    settings, rng = DreamSettings(written=5), np.random.default_rng(0)
+    told = lambda *_: room.time.sleep(0.06)  # noqa: E731
     deadline = room.time.monotonic() + 0.05
     scenes = written(late, all_, None, embedder, settings, 0, rng, told, deadline)
     assert {one.lesson for one in scenes} == {lessons["sister"].id} and len(late.prompts) == len(room._FORMS) - 1

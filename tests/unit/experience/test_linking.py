@@ -162,6 +162,43 @@ def test_an_edited_answer_alone_is_linked_anew_and_what_came_of_the_lesson_stays
     assert linker.link() == 0, "its words are as they were"
 
 
+def test_a_lesson_that_is_saved_with_other_words_is_linked_anew(filled: Store) -> None:
+    tram = filled.lesson("tram")
+    linker = Linker(filled, Words(), "default")
+    filled.save_lesson(dataclasses.replace(tram, note="It is tram 7."))
+    assert linker.link() == 1 and texts(filled.graph.load("default"), "lesson") == ["It is tram 7."]
+    filled.save_lesson(tram)
+    assert linker.link() == 1 and texts(filled.graph.load("default"), "lesson") == [tram.note]
+    filled.edit_lesson("tra", note="It is tram 8.")
+    assert linker.link() == 1, "by the beginning of its id, too"
+
+
+def test_a_lesson_that_is_edited_while_much_is_linked_is_linked_as_it_is_then(filled: Store) -> None:
+    filled.save_lesson(dataclasses.replace(filled.lesson("tram"), id="new", note="It is tram 7."))
+    filled.add(lived("e4", "Which tram do I take to my school?", "09:20:00"))
+    told = lambda done, of: filled.edit_lesson("new", note="It is tram 8.")  # noqa: E731
+    Linker(filled, Words(), "default").link(told)
+    assert "It is tram 8." in texts(filled.graph.load("default"), "lesson")
+
+
+def test_what_another_process_linked_anew_or_took_away_is_read_again(filled: Store) -> None:
+    server, other = Linker(filled, Words(), "default"), Linker(filled, Words(), "default")
+    server.link()
+    filled.edit_lesson("tram", answer="Tram 9.", note="It is tram 9.")
+    other.link()
+    filled.save_lesson(dataclasses.replace(filled.lesson("tram"), id="new", note="Tram 9, I said."))
+    server.link()
+    assert not [link for link in links(filled) if link[1] == "contradicts"], "both say tram 9"
+    filled.edit_lesson("tram", experiences=("e1", "e2"))
+    filled.set_status("tram", "learned", night=1)
+    server.link()
+    (before,) = texts(filled.graph.load("default"), "reflection")
+    filled.erase("e2")
+    assert texts(filled.graph.load("default"), "reflection") == []
+    server.link()
+    assert texts(filled.graph.load("default"), "reflection") == [before]
+
+
 def test_a_lesson_that_was_heard_again_comes_from_both(filled: Store) -> None:
     linker = Linker(filled, Words(), "default")
     filled.edit_lesson("tram", experiences=("e1", "e3"))

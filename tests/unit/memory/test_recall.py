@@ -55,6 +55,11 @@ def test_the_budget_holds_and_what_does_not_fit_is_passed_over() -> None:
     assert texts(*notes, budget=0) == []
 
 
+def test_a_cue_of_marks_alone_is_looked_for_as_it_is() -> None:
+    assert texts(Note("calm", NORTH, (), cue="???"), asked="Where is the bus???") == ["calm"]
+    assert texts(Note("calm", NORTH, (), cue="???"), asked="Where is the bus?") == []
+
+
 @pytest.mark.parametrize(
     ("asked", "recalled"), [("Ahoy! What's up?", True), ("ahoy", True), ("Ahoys!", False), ("What's up?", False)]
 )

@@ -57,6 +57,32 @@ def test_the_newer_of_two_answers_to_one_question_is_the_lesson(tmp_path, store)
     assert [row["answer"] for row in find(tmp_path, 4).read("lessons.json")["earlier"]] == ["The code is Walrus1."]
 
 
+class Forgetful(CheapRooms):
+    """Its second night has overwritten what its first one taught."""
+
+    def examine(self, version, **options):
+        return super().examine(version if self.trainings else None, **options)
+
+
+def test_an_answer_that_was_learned_is_learned_again_when_it_is_said_after_another(tmp_path, store):
+    changed = correction(1)
+    said = lambda *more: (*changed.messages, *({"role": "user", "content": text} for text in more))  # noqa: E731
+    at = lambda day: f"2026-03-{day:02d}T09:00:00Z"  # noqa: E731
+    store.add(changed)
+    slept(tmp_path, store)
+    heron = Outcome(-1, "The code is Heron9.")
+    store.add(replace(changed, id="e2", time=at(2), messages=said("It has changed."), outcome=heron))
+    slept(tmp_path, store)
+    store.add(replace(changed, id="e3", time=at(3), messages=said("It has changed.", "And back.")))
+    night = slept(tmp_path, store, Forgetful())
+    assert night.verdict == "promoted"
+    lessons = find(tmp_path, night.night).read("lessons.json")
+    assert [row["answer"] for row in lessons["lessons"]] == ["The code is Walrus1."] and lessons["earlier"] == []
+    held = {lesson.answer: (lesson.status, lesson.night) for lesson in store.lessons("default")}
+    assert held["The code is Walrus1."] == ("learned", night.night)
+    assert slept(tmp_path, store).verdict == "skipped", "once"
+
+
 def test_nights_that_one_lesson_spoils_do_not_go_on_for_ever(tmp_path, store):
     store.add(correction(1))
     for _ in range(4):

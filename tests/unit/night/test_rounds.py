@@ -113,6 +113,16 @@ def test_past_the_deadline_nothing_is_asked_and_the_training_hears_of_it() -> No
     assert made.converged == set() and made.shares == []
 
 
+def test_what_the_answers_took_too_long_for_is_not_told_as_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = [0.0], []
+    monkeypatch.setattr("slowwave.night.rounds.time.monotonic", lambda: clock[0])
+    engine = Engine(Ilse=0.5, Tea=0.5)
+    answer = engine.generate
+    engine.generate = lambda *args, **options: clock.append(9.0) or (clock.pop(0) and None) or answer(*args, **options)  # type: ignore[method-assign]
+    _, course = planned(engine, deadline=5.0, on_round=lambda number, learned: told.append(number))
+    assert told == [1] and len(course) == 2 and course[1].lessons == course[0].lessons
+
+
 def test_what_each_round_learned_is_told() -> None:
     told: list[tuple[int, int]] = []
     planned(Engine(Ilse=0.5, Tea=0.5), on_round=lambda number, learned: told.append((number, len(learned))))

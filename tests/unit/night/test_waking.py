@@ -16,6 +16,7 @@ import pytest
 from slowwave.config import NightSettings
 from slowwave.errors import StoreError
 from slowwave.experience.store import Store
+from slowwave.night.lessons import from_note
 from slowwave.night.waking import Waking, prompt_tokens, waiting, with_notes
 from slowwave.records import Experience, Lesson, Outcome
 
@@ -170,6 +171,70 @@ def test_of_two_answers_to_one_question_the_newest_is_in_mind(store: Store) -> N
     store.save_lesson(lesson(store))
     store.add(corrected("e2", "Which tram do I take to the office?", "Your tram to the office is tram 9.", day=2))
     assert asked(store, "Which tram do I take to the office?") == ["Your tram to the office is tram 9."]
+
+
+def test_an_answer_that_is_said_once_more_is_the_newest_again(store: Store) -> None:
+    """Whether a night took what was said first, between, or both."""
+    question, first = "Which tram do I take to the office?", "Your tram to the office is tram 5."
+    store.add(TRAM)
+    held = lesson(store)
+    store.save_lesson(held)
+    store.add(corrected("e2", question, "Your tram to the office is tram 9.", day=2))
+    other = lesson(store)
+    store.save_lesson(other)
+    assert other.id != held.id and asked(store, question) == ["Your tram to the office is tram 9."]
+    store.add(corrected("e3", question, first, day=3))
+    assert asked(store, question) == [first]
+    store.set_status(held.id, "learned", night=1)
+    store.set_status(other.id, "learned", night=2)
+    assert asked(store, question) == [first], "the weights say tram 9 by now"
+    store.save_lesson(from_note("The tram to my office is tram 4.", "default"))
+    store.save_lesson(dataclasses.replace(held, id="taught", answer="Tram 4.", note="Tram 4.", experiences=()))
+    assert asked(store, question)[0] == "Tram 4.", "taught today"
+
+
+def test_of_two_phrases_for_one_cue_the_newest_is_in_mind(store: Store) -> None:
+    for at, phrase in enumerate(("Aye aye!", "Moin!"), 1):
+        text = f'When I say "Ahoy", begin with "{phrase}"'
+        said = ({"role": "user", "content": text}, {"role": "assistant", "content": "I will."})
+        store.add(corrected(f"e{at}", "", "", day=at, messages=said, outcome=Outcome()))
+    (note,) = asked(store, "Ahoy! How are you?")
+    assert "Moin!" in note
+
+
+def test_every_persona_is_brought_to_mind_when_it_is_first_asked(store: Store) -> None:
+    store.add(dataclasses.replace(TRAM, persona="ann"))
+    waking = Waking(store, Words(), NightSettings(), 100)
+    chat = [{"role": "user", "content": "Which tram do I take to the office?"}]
+    assert waking.recalled("ann", chat) == [], "nobody waits for it"
+    waking.settle()
+    assert waking.recalled("ann", chat) == ["Your tram to the office is tram 5."]
+    waking.close()
+
+
+def test_what_another_process_refused_is_not_in_mind(store: Store) -> None:
+    store.add(TRAM)
+    store.save_lesson(lesson(store))
+    waking = Waking(store, Words(), NightSettings(), 100)
+    waking.refresh("default")
+    ask = lambda: waking.recalled("default", [{"role": "user", "content": "Which tram do I take to the office?"}])  # noqa: E731
+    assert ask()
+    store.set_status(lesson(store).id, "refused")
+    assert ask() == []
+
+
+def test_a_lesson_that_was_edited_since_it_was_linked_is_in_mind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may edit it between the linking and the reading."""
+    store.save_lesson(from_note("My dog is called Biscuit.", "default"))
+    (dog,) = store.lessons("default")
+    load = store.graph.load
+
+    def edited(persona: str) -> Any:
+        store.edit_lesson(dog.id, note="Your dog is called Rex.", answer="Your dog is called Rex.")
+        return load(persona)
+
+    monkeypatch.setattr(store.graph, "load", edited)
+    assert asked(store, "What is my dog called?") == ["Your dog is called Rex."]
 
 
 @pytest.mark.parametrize("fields", [{"authority": "assistant", "source": "assistant"}, {"authority": "unknown"}])
