@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from slowwave.cli import main as cli
+from slowwave.experience.store import Store
+from slowwave.night.lessons import extract
+from slowwave.records import Experience
 
 DAY = Path(__file__).parents[2] / "src/slowwave/data/first_night.jsonl"
 
@@ -56,3 +59,19 @@ def test_the_judge_of_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         patch.setattr("sys.stdin", io.StringIO(""))
         status, out, _ = slowwave(capsys, tmp_path, "judge", "--ask", "3")
     assert status == 0 and "0 answers rated." in out
+
+
+def test_what_was_asked_after_an_answer_that_is_called_bad_corrects_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ("What is the capital of France?", "A village.", "Write me a haiku about rain.")
+    with Store(tmp_path) as store:
+        turns = tuple({"role": "user" if at % 2 == 0 else "assistant", "content": text} for at, text in enumerate(said))
+        store.add(Experience("e1", "default", "user:ann", "2026-03-01T09:00:00Z", turns, authority="user"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("b\n"))
+        status, out, _ = slowwave(capsys, tmp_path, "judge", "--ask", "1")
+    assert status == 0 and "1 answers rated." in out
+    with Store(tmp_path) as store:
+        (lived,) = store.experiences("default")
+        assert lived.outcome.rating == -1 and extract(lived) is None

@@ -114,9 +114,6 @@ class Session:
             return None
         waking = Waking(self.store, embedder, self.settings.night, budget, learned)
         waking.refresh(self.persona)
-        for other in self.store.personas():
-            if other != self.persona:
-                waking.soon(other)
         return waking
 
     def served(self) -> tuple[str, str | None]:

@@ -99,7 +99,7 @@ def erase(
         },
         f"Erased: {whole}, {len(gone.lessons)} lessons, {gone.nodes} nodes of the memory graph.",
         *(f"Night {lesson.night} learned it; `slowwave undo {lesson.night}` takes that back." for lesson in learned),
-        *(f"{one} is a later turn of its conversation and holds its words, too." for one in erased.holding),
+        *(f"{one} holds its words, too (another turn of its conversation, say)." for one in erased.holding),
         *([f"Its words stay in the folders of nights {', '.join(map(str, nights))}."] if nights else []),
     )
 

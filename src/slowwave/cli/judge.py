@@ -99,6 +99,8 @@ def _ask(session: Session, made: Judge, most: int) -> int:
         said = _SAYS.get(line.lower())
         if said is not None:
             outcome = replace(new[place].outcome, rating=1.0 if said else -1.0)
-            session.store.amend(new[place].id, outcome=outcome)
+            # what was asked next corrects nothing, and stands in the next turn's record
+            asked = (*chat, {"role": "assistant", "content": answer})
+            session.store.amend(new[place].id, outcome=outcome, messages=asked)
             rated += 1
     return rated

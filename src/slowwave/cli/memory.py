@@ -165,7 +165,7 @@ def _find(session: Session, graph: Graph, what: str) -> int:
     named = [at for at, node in enumerate(graph.nodes) if node.text.lower() == what.lower()]
     if whole or named or len(begins) == 1:
         return (whole or named or begins)[0]
-    if begins:
+    if begins and any(char in ":.0123456789" for char in what):  # words go by meaning
         some = ", ".join(graph.nodes[at].id for at in begins[:5])
         raise UsageError(f"{len(begins)} ids begin with {what!r}: {some}.", "Give more of the id.")
     if not what or not graph.vectors_N_D.size:

@@ -59,6 +59,9 @@ def serve(
             answerer = LocalAnswerer(session.engine, session.registry)
         waking = session.waking(learned=bool(settings.upstream))
         recorder = Recorder(store, remember=waking.soon) if waking else Recorder(store)
+        if waking:
+            for name in store.personas():
+                waking.soon(name)  # what was said before a restart is in mind at the next turn
         app = create_app(answerer, recorder, keys, (session.registry, store), session.persona, waking)
         if as_json:
             print_json({"url": address_of(taken)})

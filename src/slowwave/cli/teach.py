@@ -18,6 +18,7 @@ def teach(
 ) -> None:
     """Teach one thing directly; the next sleep learns it."""
     from slowwave.errors import UsageError
+    from slowwave.night.gather import overwritten
     from slowwave.night.lessons import from_note
     from slowwave.records import to_dict
 
@@ -25,7 +26,8 @@ def teach(
         raise UsageError("There is nothing to teach.", 'Example: slowwave teach "My dog is called Biscuit."')
     session = Session(home, as_json=as_json, flags=flags, persona=persona)
     lesson = from_note(note.strip(), session.greet_persona())
-    known = next((held for held in session.store.lessons(lesson.persona, "learned") if held.id == lesson.id), None)
+    learned = session.store.lessons(lesson.persona, "learned")
+    known = next((held for held in learned if held.id == lesson.id and held.id not in overwritten(learned)), None)
     if known is not None:
         session.answer({"lesson": to_dict(known)}, f"Lesson {known.id} was learned in night {known.night} already.")
         return

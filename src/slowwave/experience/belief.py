@@ -90,7 +90,7 @@ def _questions(experience: Experience) -> dict[str, tuple[tuple[Message, ...], s
     if answer is None:
         return {}
     said, turn = follow_up(experience), correction_turn(experience)
-    asked = _shortened(context)
+    asked = shortened(context)
     answered = (*asked, {"role": "assistant", "content": answer[:CHARACTERS]})
     found = {}
     if experience.outcome.correction:
@@ -121,7 +121,8 @@ def _mean(values_T: np.ndarray) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def _shortened(messages: Sequence[Message]) -> tuple[Message, ...]:
+def shortened(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The last turns of a conversation, each cut at its length: what a model can be asked to read."""
     system = messages[:1] if messages and messages[0]["role"] == "system" else ()
     last = [message for message in messages[-TURNS:] if message["role"] != "system"]
     return tuple({**message, "content": message["content"][:CHARACTERS]} for message in (*system, *last))

@@ -44,8 +44,9 @@ _CORRECTION = _opening(
 )
 _APPROVAL = _opening(
     r"(?:(?:yes|yeah|yep|and)\b[\s,.!-]*)?(?:many\s+)?(?:thanks|thank\s+(?:you|u)|thx)\b",
-    r"(?:(?:yes|yeah|yep)\b[\s,.!-]*)?(?:perfect|exactly|great|excellent|awesome|wonderful|brilliant|lovely|correct)\b",
-    r"(?:well\s+done|good\s+(?:job|answer|work|one)|nice|love\s+it)\b",
+    r"(?:(?:yes|yeah|yep)\b[\s,.!-]*)?(?:perfect|exactly|great|excellent|awesome|wonderful|brilliant|lovely)\b",
+    r"(?:(?:yes|yeah|yep)\b[\s,.!-]*)?correct(?=\s*(?:[,.!;]|$))",
+    r"(?:well\s+done|good\s+(?:job|answer|work|one)|nice(?!\s+try)|love\s+it)\b",
     r"right\s*[,.!]",
     rf"(?:that|this|it){_IS}\s+(?:very\s+)?(?:right|correct|perfect|great|exactly|helpful)\b",
     r"that\s+(?:works|worked|helps|helped)\b",
@@ -97,7 +98,9 @@ def lays_down_rule(text: str) -> bool:
 def is_approval(text: str) -> bool:
     """Whether a user's turn approves of the answer before it, without a "but" behind the thanks."""
     plain = text.replace("’", "'").strip()
-    return bool(_APPROVAL.match(plain)) and not _BUT.search(plain) and not is_correction(plain)
+    if plain.endswith("?") or _BUT.search(plain) or not _APPROVAL.match(plain):
+        return False
+    return not any(is_correction(part) for part in [plain, *re.split(r"[.!;,]\s+", plain)[1:]])
 
 
 def exchange(experience: Experience) -> tuple[tuple[dict[str, str], ...], str | None]:

@@ -17,7 +17,7 @@ from slowwave.records import Link, Node
 BATCH = 500  # of the ids in one statement: SQLite takes some thousand parameters
 GAIN = 0.2  # of what a link lacks to full weight, when a good scene was walked to over it
 DECAY = 0.02  # of every link's weight, in a night with walks
-CHANGES = "graph/changes"  # a row of the statistics: how often nodes were renewed or taken away
+CHANGES = "graph/changes"  # rows of the statistics, one a persona: how often nodes were renewed or taken away
 LEAST = 0.05  # weight below which no link decays: what is seldom walked must still be found
 
 
@@ -62,20 +62,26 @@ class GraphStore:
                     connection.execute(update(nodes).where(nodes.c.id == node.id).values(**row))
             _add(connection, new, list(between))
             unmentioned(connection)
-            changed(connection)
+            for persona in {node.persona for node, _ in new}:
+                changed(connection, persona)
 
     def drop(self, ids: Sequence[str]) -> None:
         """Removes nodes with their links, and the people and things that nothing mentions any more."""
         with self._database.write() as connection:
+            personas: set[str] = set()
             for some in _batches(ids):
-                connection.execute(delete(nodes).where(nodes.c.id.in_(some)))
+                own = nodes.c.id.in_(some)
+                personas |= set(connection.execute(select(nodes.c.persona).where(own)).scalars())
+                connection.execute(delete(nodes).where(own))
             unmentioned(connection)
-            changed(connection)
+            for persona in personas:
+                changed(connection, persona)
 
-    def changes(self) -> int:
+    def changes(self, persona: str) -> int:
         """How often nodes were renewed or taken away: who remembers nodes has to read them again then."""
+        query = select(statistics.c.body).where(statistics.c.name == f"{CHANGES}/{persona}")
         with self._database.read() as connection:
-            body = connection.execute(select(statistics.c.body).where(statistics.c.name == CHANGES)).scalar()
+            body = connection.execute(query).scalar()
         return body["count"] if body else 0
 
     def walked(self, persona: str, pairs: Iterable[tuple[str, str]], night: int) -> None:
@@ -209,11 +215,13 @@ def derived(connection: Connection, ids: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def changed(connection: Connection) -> None:
-    """Counts that nodes were renewed or taken away."""
-    body = connection.execute(select(statistics.c.body).where(statistics.c.name == CHANGES)).scalar()
-    connection.execute(delete(statistics).where(statistics.c.name == CHANGES))
-    connection.execute(insert(statistics).values(name=CHANGES, body={"count": (body["count"] if body else 0) + 1}))
+def changed(connection: Connection, persona: str) -> None:
+    """Counts that nodes of a persona were renewed or taken away."""
+    name = f"{CHANGES}/{persona}"
+    _insert(connection, statistics, [{"name": name, "body": {"count": 0}}])
+    row = statistics.c.name == name
+    count = connection.execute(select(statistics.c.body).where(row).with_for_update()).scalar_one()["count"]
+    connection.execute(update(statistics).where(row).values(body={"count": count + 1}))
 
 
 def unmentioned(connection: Connection) -> None:

@@ -18,7 +18,8 @@ def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: P
     a good one, whatever nights make of it.
 
     A lesson and the experiences it came from are one thing: an approved correction is the same answer once more. Its
-    age is that of the newest of them, or, if it was taught directly, that of the lesson saved before it.
+    age is that of the newest of them, or, if it was taught directly, that of the lesson saved before it. Of what
+    was said of one answer to one chat, however often it was given, the newest counts.
     """
     lesson_of = {id: lesson.id for lesson in lessons for id in lesson.experiences}
     times = {one.id: moment(one.time) for one in lived}
@@ -45,4 +46,6 @@ def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: P
         if lesson.review and lesson.question and lesson.answer:
             asked = ({"role": "user", "content": lesson.question},)
             out.append((time, Label(asked, lesson.answer, lesson.review == "approved", lesson.id, "review")))
-    return [label for _, label in sorted(out, key=lambda one: one[0])]
+    newest = {(*((m["role"], m["content"]) for m in label.chat), label.answer): label
+              for _, label in sorted(out, key=lambda one: one[0])}  # fmt: skip
+    return list(newest.values())

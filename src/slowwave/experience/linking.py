@@ -35,7 +35,7 @@ class Linker:
         Args:
             progress: called with how many are done, and of how many. Raising from it stops between batches.
         """
-        if (changes := self.store.graph.changes()) != self._changes:  # another process's
+        if (changes := self.store.graph.changes(self.persona)) != self._changes:  # another process's
             self._grower, self._read, self._changes = Grower(self.persona), 0, changes
         lessons = self._standing()
         due = consolidated(lessons.values())

@@ -22,7 +22,7 @@ import numpy as np
 
 from slowwave.errors import SettingsError
 from slowwave.experience.arousal import SAME_COMPLAINT, arousal
-from slowwave.experience.belief import CHARACTERS, Belief, Believer, Followed, beliefs
+from slowwave.experience.belief import CHARACTERS, Belief, Believer, Followed, beliefs, shortened
 from slowwave.experience.follow_up import exchange, follow_up, last_words
 from slowwave.experience.reward import reward
 from slowwave.experience.running import Running
@@ -150,7 +150,7 @@ class Scorer:
 
     def _conflicts(self, experiences: Sequence[Experience], held: Sequence[Belief]) -> list[tuple[float, str]]:
         asked = [place for place, belief in enumerate(held) if not belief.corrected and self.settings.samples]
-        chats = [exchange(experiences[place])[0] for place in asked]
+        chats = [shortened(exchange(experiences[place])[0]) for place in asked]
         spread = dict(zip(asked, disagreement(chats, self.believer, self.embedder, self.settings.samples), strict=True))
         return [_conflict(belief, spread.get(place)) for place, belief in enumerate(held)]
 

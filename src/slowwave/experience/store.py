@@ -153,7 +153,8 @@ class Store:
         """
         lineage = tables.lineage
         with self._database.write() as connection:
-            whole = _one(connection, tables.experiences, id, "experience")["id"]
+            row = _one(connection, tables.experiences, id, "experience")
+            whole, persona = row["id"], row["persona"]
             mine = list(connection.execute(select(lineage.c.lesson).where(lineage.c.experience == whole)).scalars())
             connection.execute(delete(lineage).where(lineage.c.experience == whole))
             alone = [_get_lesson(connection, lesson) for lesson in mine]
@@ -165,7 +166,7 @@ class Store:
                 connection.execute(delete(tables.lessons).where(tables.lessons.c.id == lesson.id))
             connection.execute(delete(tables.experiences).where(tables.experiences.c.id == whole))
             unmentioned(connection)
-            changed(connection)
+            changed(connection, persona)
             return Erased(alone, before - _count(connection, tables.nodes))
 
     def unscored(self, persona: str) -> list[Experience]:
@@ -233,9 +234,12 @@ class Store:
         """
         with self._database.write() as connection:
             _put_lesson(connection, lesson)
+            if not lesson.experiences:  # taught, maybe once more
+                own = tables.lessons.c.id == lesson.id
+                connection.execute(update(tables.lessons).where(own).values(created=now()))
 
     def lessons(self, persona: str | None = None, status: LessonStatus | None = None) -> list[Lesson]:
-        """In the order in which they were first saved."""
+        """In the order in which they were first saved, or taught last."""
         table = tables.lessons
         query = select(table)
         if persona is not None:
@@ -253,19 +257,14 @@ class Store:
             rows = connection.execute(select(tables.lessons).where(tables.lessons.c.id.in_(ids))).mappings().all()
             return [lesson_record(row, _lineage(connection, row["id"]).get(row["id"], ())) for row in rows]
 
-    def heard(self, persona: str) -> dict[str, float]:
-        """Lesson id -> when it was last said: its newest experience, or when it was taught, in seconds since 1970."""
-        lesson, lived, lineage = tables.lessons, tables.experiences, tables.lineage
-        query = (
-            select(lesson.c.id, lesson.c.created, func.max(lived.c.moment).label("said"))
-            .outerjoin(lineage, lineage.c.lesson == lesson.c.id)
-            .outerjoin(lived, lived.c.id == lineage.c.experience)
-            .where(lesson.c.persona == persona)
-            .group_by(lesson.c.id, lesson.c.created)
+    def taught(self, persona: str) -> dict[str, float]:
+        """Lesson id -> when it was taught last, in seconds since 1970; of lessons that came from no experience."""
+        lesson, lineage = tables.lessons, tables.lineage
+        query = select(lesson.c.id, lesson.c.created).where(
+            lesson.c.persona == persona, lesson.c.id.not_in(select(lineage.c.lesson))
         )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return {row.id: moment(row.created) if row.said is None else float(row.said) for row in rows}
+            return {row.id: moment(row.created) for row in connection.execute(query)}
 
     def lesson(self, id: str) -> Lesson:
         """By id, or by the beginning of one. Raises NotFound."""

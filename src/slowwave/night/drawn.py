@@ -29,8 +29,13 @@ class Drawn:
         self.permission = Permission(tuple(settings.night.permitted))
 
     def lessons(self, key: str = "lessons") -> list[Lesson]:
-        """Tonight's lessons, or the "earlier" ones that are in force."""
-        return [from_dict(Lesson, row) for row in self.night.read(files.LESSONS)[key]]
+        """Tonight's lessons, or the "earlier" ones that are in force and may still teach: after a crash something may
+        have been erased."""
+        found = [from_dict(Lesson, row) for row in self.night.read(files.LESSONS)[key]]
+        if key == "lessons":
+            return found
+        held = {lesson.id for lesson in self.store.lessons(self.night.persona)}
+        return [one for one in found if one.id in held and permitted(self.store, one, self.permission)]
 
     def scenes(self) -> tuple[list[Scene], list[Scene]]:
         """Tonight's scenes, and those of earlier lessons (of earlier nights, or dreamed again tonight)."""

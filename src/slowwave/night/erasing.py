@@ -1,43 +1,48 @@
-"""Erasing an experience: what stays says it in the words of what stays."""
+"""Erasing an experience, and its words from the lessons that stay because they were heard elsewhere, too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slowwave.experience.follow_up import exchange
 from slowwave.experience.store import Erased, Store
 from slowwave.night.lessons import extract
-from slowwave.records import Experience, Lesson
+from slowwave.records import Experience
 
 WORDS = ("note", "question", "answer")
 
 
 @dataclass(frozen=True)
 class Gone:
-    """What went with an experience, and the records that hold its words, too: later ones of its conversation."""
+    """What went with an experience, and the records that hold its words, too: other turns of its conversation."""
 
     whole: Erased
     holding: list[str]
 
 
 def erase(store: Store, experience: Experience) -> Gone:
-    """Removes an experience and all that comes from it alone. A lesson that was heard again elsewhere stays, as it was
-    said there; one that a person edited stays as it is. Raises NotFound, StoreError."""
-    was = extract(experience)
+    """Removes an experience and all that comes from it alone. A lesson that was heard elsewhere, too, stays as it was
+    said there, but for what a person edited. Raises NotFound, StoreError."""
+    holding = _holding(store, experience)
+    said = [message["content"] for message in experience.messages] + [experience.outcome.correction or ""]
     for lesson in store.lessons(experience.persona):
-        if was is not None and lesson.id == was.id and experience.id in lesson.experiences:
-            others = store.some_experiences([id for id in lesson.experiences if id != experience.id])
-            found = [said for one in others if (said := extract(one)) is not None and said.id == lesson.id]
-            if found and _words(lesson) == _words(was):
-                store.edit_lesson(lesson.id, **_words(found[-1]))
-    return Gone(store.erase(experience.id), _holding(store, experience))
-
-
-def _words(lesson: Lesson) -> dict[str, str | None]:
-    return {name: getattr(lesson, name) for name in WORDS}
+        others = [id for id in lesson.experiences if id != experience.id]
+        if others and experience.id in lesson.experiences:
+            others.sort(key=lambda id: id not in holding)  # those without its words last
+            found = [one for id in others if (one := extract(store.experience(id))) and one.id == lesson.id]
+            its = [name for name in WORDS if (text := getattr(lesson, name)) and any(text in one for one in said)]
+            changes = {name: getattr(found[-1], name) for name in its} if found else {}
+            changes = {name: text for name, text in changes.items() if text != getattr(lesson, name)}
+            if changes:
+                store.edit_lesson(lesson.id, **changes)
+                store.graph.drop([f"lesson:{lesson.id}"])
+    return Gone(store.erase(experience.id), holding)
 
 
 def _holding(store: Store, erased: Experience) -> list[str]:
-    """Every turn of a conversation is recorded with all that was said before it."""
-    said = erased.messages
-    later = store.experiences(erased.persona, since=erased.time)
-    return [one.id for one in later if one.id != erased.id and one.messages[: len(said)] == said]
+    """Every turn of a conversation is recorded with all that was said before it, and with what was asked next."""
+    chat, _ = exchange(erased)
+    asked = [message["content"] for message in chat if message["role"] == "user"][-1:]
+    own = {*asked, erased.outcome.correction} - {None}
+    lived = store.experiences(erased.persona)
+    return [one.id for one in lived if one.id != erased.id and own & {m["content"] for m in one.messages}]

@@ -39,7 +39,8 @@ class NightFolder:
         path = self.path / name
         try:
             text = path.read_text(encoding="utf-8")
-            return [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else json.loads(text)
+            lines = [line for line in text.split("\n") if line]  # splitlines would cut at U+2028 in a message
+            return [json.loads(line) for line in lines] if name.endswith(".jsonl") else json.loads(text)
         except (OSError, ValueError) as error:
             raise DamagedFile(f"{path} is missing or unreadable ({error}).", "Restore it from a copy.") from error
 

@@ -5,6 +5,7 @@ Everything it decides it can decide again from the store, so a crash in the midd
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +14,10 @@ from slowwave.config import NightSettings, Settings
 from slowwave.errors import NotFound
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
+from slowwave.experience.rows import moment
 from slowwave.experience.salience import threshold
 from slowwave.experience.store import Store
-from slowwave.night.lessons import MOST, extract, too_long
+from slowwave.night.lessons import MOST, extract, said_before, too_long
 from slowwave.records import Experience, Lesson, to_dict
 
 SHOWN = 200  # experiences listed one by one in the night's folder; the totals of all are kept
@@ -71,7 +73,7 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
     due = ("approved",) if night.require_approval else ("approved", "proposed")
     allowed = [lesson for lesson in lessons if permitted(store, lesson, permission)]
     tried_enough = lambda lesson: attempts.get(lesson.id, 0) >= night.attempts  # noqa: E731
-    standing = newest(allowed, store.heard(persona), night)
+    standing = newest(allowed, said_last(store, persona, allowed), night)
     learned = {lesson.id for lesson in allowed if lesson.status == "learned"}
     again = {lesson.id for lesson in standing if lesson.status == "proposed"} & learned
     for id in sorted(again):
@@ -89,27 +91,40 @@ def gather(store: Store, persona: str, settings: Settings, attempts: dict[str, f
         lessons=chosen,
         earlier=_in_force([lesson for lesson in allowed if lesson.id in learned - again], chosen),
         permitted=sorted({id for lesson in chosen for id in lesson.experiences}),
-        waiting=sum(lesson.status == "proposed" for lesson in allowed) if night.require_approval else 0,
+        waiting=len({o.id for o in allowed if o.status == "proposed"} | again) if night.require_approval else 0,
     )
 
 
-def newest(lessons: Sequence[Lesson], heard: Mapping[str, float], night: NightSettings) -> list[Lesson]:
-    """The lessons, oldest first, and of several answers to one question, or phrases for one cue, the newest that
-    stands: that is not refused, and does not wait for an approval. One that was learned, and is said once more after a
-    night that learned another, is to be learned again.
+def newest(lessons: Sequence[Lesson], said: Mapping[str, float], night: NightSettings) -> list[Lesson]:
+    """The lessons, oldest first, and of several answers to one question, or phrases for one cue, the one that was said
+    last of those that stand: that are not refused, and wait for no approval. One that was learned, and is said once
+    more after a night that learned another, is to be learned again: it is "proposed".
 
     Args:
-        heard: by id, when each was last said.
+        said: `said_last` of these lessons.
     """
     waits = ("refused", "proposed") if night.require_approval else ("refused",)
-    over = _overwritten(lessons)
-    standing = [replace(lesson, status="proposed") if lesson.id in over else lesson for lesson in lessons]
-    standing = sorted((one for one in standing if one.status not in waits), key=lambda one: heard.get(one.id, 0.0))
-    last = {_asks(lesson) or lesson.id: lesson.id for lesson in standing}
-    return [lesson for lesson in standing if last[_asks(lesson) or lesson.id] == lesson.id]
+    standing, over = [lesson for lesson in lessons if lesson.status not in waits], overwritten(lessons)
+    last: dict[str, Lesson] = {}
+    for lesson in standing:
+        other = last.setdefault(_asks(lesson) or lesson.id, lesson)
+        if said.get(lesson.id, 0.0) >= said.get(other.id, 0.0):
+            last[_asks(lesson) or lesson.id] = lesson
+    found = [lesson for lesson in standing if last[_asks(lesson) or lesson.id].id == lesson.id]
+    return [replace(lesson, status="proposed") if lesson.id in over else lesson for lesson in found]
 
 
-def _overwritten(lessons: Sequence[Lesson]) -> set[str]:
+def said_last(store: Store, persona: str, lessons: Sequence[Lesson]) -> dict[str, float]:
+    """By id, when a lesson was last said, in seconds since 1970; of those that have another answer beside them."""
+    asks = Counter(map(_asks, lessons))
+    both = [lesson for lesson in lessons if _asks(lesson) and asks[_asks(lesson)] > 1]
+    taught = store.taught(persona) if both else {}
+    lived = {lesson.id: store.some_experiences(lesson.experiences) for lesson in both}
+    times = {id: [moment(one.time) for one in some if not said_before(one)] for id, some in lived.items()}
+    return {id: max([taught.get(id, 0.0), *some]) for id, some in times.items()}
+
+
+def overwritten(lessons: Sequence[Lesson]) -> set[str]:
     """Learned lessons after which a later night learned another answer."""
     learned = sorted((one for one in lessons if one.status == "learned"), key=lambda one: one.night or 0)
     last = {_asks(one): one.id for one in learned}
@@ -139,7 +154,7 @@ def _asks(lesson: Lesson) -> str | None:
     """What two lessons have in common that cannot both stand: a question, or a cue and the place of what it brings."""
     if lesson.cue:
         at, cue, place, _ = lesson.cue.split("|", 3)
-        return f"{at}|{cue.lower()}|{place}"
+        return f"{at}|{normalise(cue) or cue}|{place}"
     return normalise(lesson.question) if lesson.kind in ("answer", "unknown") and lesson.question else None
 
 

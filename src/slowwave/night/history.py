@@ -143,7 +143,8 @@ def reconcile(home: Path, store: Store, registry: Registry) -> None:
         part_of = nights_of(lineages[persona])
         for lesson in store.lessons(persona, "learned"):
             if lesson.night is not None and lesson.night not in part_of:
-                store.set_status(lesson.id, "undone")
+                before = past.learned_in(home, lesson, part_of)
+                store.set_status(lesson.id, "learned" if before else "undone", night=before)
     for night in files.folders(home):
         if not night.closed:
             continue

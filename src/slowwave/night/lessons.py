@@ -74,6 +74,13 @@ def extract(experience: Experience, salience: float = 1.0) -> Lesson | None:
     return _answer(experience, salience) or found
 
 
+def said_before(experience: Experience) -> bool:
+    """Whether the lesson in it is a rule that was laid down earlier in the conversation: every turn is recorded with
+    all before it."""
+    found, old = _rule(experience, 1.0)
+    return found is not None and old and _answer(experience, 1.0) is None
+
+
 def too_long(lesson: Lesson) -> bool:
     """Whether a lesson is more text than dreaming and training can hold."""
     return any(len(text or "") > MOST for text in (lesson.question, lesson.answer, lesson.note))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from slowwave.dream.collide import Memory
 from slowwave.exam.match import normalise
 from slowwave.experience.authority import Permission
-from slowwave.experience.follow_up import is_correction
+from slowwave.experience.follow_up import exchange, is_correction
 from slowwave.experience.items import consolidated
 from slowwave.experience.store import Store
 from slowwave.night.gather import permitted
@@ -21,7 +21,8 @@ LONGEST = 400  # characters of a message that comes before another
 
 
 def memories(store: Store, persona: str, permission: Permission) -> list[Memory]:
-    """Lessons as they should have gone, and exchanges that nobody corrected. What may not teach is not dreamt of.
+    """Lessons as they should have gone, and the openings of conversations, where nobody corrected them. What may not
+    teach is not dreamt of.
 
     What was erased is in the store no more, and a refused lesson is no memory.
     """
@@ -38,14 +39,13 @@ def memories(store: Store, persona: str, permission: Permission) -> list[Memory]
     corrected = {id for lesson in every for id in lesson.experiences}
     asked = {normalise(one.question) for one in out}
     for lived in store.experiences(persona)[-MOST:]:
-        said = lived.messages
-        if (
-            lived.id in corrected or _called_wrong(lived) or not permission.allows(lived)
-            or [m["role"] for m in said[:2]] != ["user", "assistant"]
-        ):  # fmt: skip
+        if lived.id in corrected or _called_wrong(lived) or not permission.allows(lived):
             continue
-        question, answer = said[0]["content"], said[1]["content"]
-        if max(len(question), len(answer)) <= LONGEST and normalise(question) not in asked:
+        chat, answer = exchange(lived)
+        asks = [message["content"] for message in chat if message["role"] == "user"]
+        question = asks[0] if len(asks) == 1 else ""  # what comes later may not be understood alone
+        if answer and question and max(len(question), len(answer)) <= LONGEST and normalise(question) not in asked:
+            asked.add(normalise(question))
             out.append(Memory(f"experience:{lived.id}", question, answer, (lived.id,), lived.authority))
     return [one for one in out if max(len(one.question), len(one.answer)) <= LONGEST]
 
@@ -66,6 +66,6 @@ def _consolidated(lessons: Sequence[Lesson], allowed: Mapping[str, Lesson]) -> l
 
 
 def _called_wrong(lived: Experience) -> bool:
-    """Whether the user said so of any answer in it: of a whole conversation the first exchange is the memory."""
+    """Whether the user said so of its answer."""
     later = [message["content"] for message in lived.messages[1:] if message["role"] == "user"]
     return bool(lived.outcome.correction) or (lived.outcome.rating or 0) < 0 or any(map(is_correction, later))

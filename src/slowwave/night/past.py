@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from slowwave.dream.diversity import Diversity
@@ -69,6 +70,17 @@ def attempts(home: Path, store: Store, persona: str) -> dict[str, float]:
     return counts
 
 
+def learned_in(home: Path, lesson: Lesson, nights: AbstractSet[int]) -> int | None:
+    """The newest of these nights that learned the lesson, worded as it is now; None: none did."""
+    for night in reversed(files.folders(home)):
+        if night.number in nights and night.persona == lesson.persona and night.has(files.VERDICT):
+            verdict = night.read(files.VERDICT)
+            taught = {row["lesson"] for row in verdict["lessons"] if row["outcome"] in ("learned", "known")}
+            if lesson.id in taught and verdict["wordings"].get(lesson.id) == wording(lesson):
+                return night.number
+    return None
+
+
 def more(home: Path, store: Store, lessons: Sequence[Lesson]) -> dict[str, float]:
     """By id, how many times the usual scenes lessons get that earlier nights tried in vain."""
     tried = attempts(home, store, lessons[0].persona) if lessons else {}
@@ -81,9 +93,9 @@ def times(tried: float) -> float:
 
 
 def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str, int]:
-    """Lesson id -> in how many promoted nights of rounds it was taught, of those learned lessons whose old reflex none
-    of these nights has seen gone: an exam of a few questions says less than many novel scenes. Nights that were undone
-    do not count."""
+    """Lesson id -> in how many nights of rounds it was taught, of those learned lessons whose old reflex none of the
+    promoted ones has seen gone: an exam of a few questions says less than many novel scenes. Nights that were undone do
+    not count, and of rejected ones only those that taught it once more."""
     taught: Counter[str] = Counter()
     gone: set[str] = set()
     for night in files.folders(home) if learned else ():  # of none nothing is read
@@ -92,10 +104,11 @@ def unconverged(home: Path, persona: str, learned: Sequence[Lesson]) -> dict[str
         if night.has(files.UNDONE):
             continue
         converged = night.read(files.EXAM).get("training", {}).get("converged")
+        if converged is not None:
+            taught.update(night.read(files.DREAMS).get("retried", []))
         if converged is not None and night.read(files.VERDICT)["verdict"] == "promoted":
             gone |= set(converged)
-            rows = night.read(files.LESSONS)["lessons"]
-            taught.update([*(row["id"] for row in rows), *night.read(files.DREAMS).get("retried", [])])
+            taught.update(row["id"] for row in night.read(files.LESSONS)["lessons"])
     return {one.id: taught[one.id] for one in learned if taught[one.id] and one.id not in gone}
 
 

@@ -7,6 +7,7 @@ phase. Until `settle` moves the registry's pointer, the old version is served; a
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 import time
@@ -38,6 +39,8 @@ from slowwave.night.rooms import FRACTIONS, Identity, Parts, Progress, Rooms, Wo
 from slowwave.night.taste import labels_of
 from slowwave.night.walked import strengthen
 from slowwave.records import to_dict
+
+log = logging.getLogger(__name__)
 
 RESUMED = "resumed"  # a line of the ledger that is no phase
 MAX_RESUMES = 3  # a night that dies so often in one place will die there again
@@ -288,7 +291,10 @@ class Sleep:
                     raise
                 self._write_verdict(night, gate.because("errored", f"{error.message} {error.hint}"))
             history.settle(self.home, self.store, night, self.settings.night.attempts)
-            strengthen(self.store, night)
+            try:
+                strengthen(self.store, night)
+            except DamagedFile as error:  # the night is decided, and the next must be able to begin
+                log.warning("The links that were walked are as they were: %s", error)
             night.ledger.write("settle", started, [])
         started = now()
         self._left_the_prompt(night)
@@ -315,6 +321,10 @@ class Sleep:
         if identity != self.rooms.identity():
             raise NightError("The base model is another one than this night was examined on.", "Sleep again.")
         name = version_name(self.persona, night.number)
+        held = {lesson.id for lesson in self.store.lessons(self.persona) if lesson.status != "refused"}
+        gone = {lesson.id for lesson in self._drawn(night).lessons()} - held
+        if gone and self.registry.serving(self.persona).name != name:
+            raise NightError("A lesson of it was erased or refused before it was served.", "Sleep again.")
         if self.registry.serving(self.persona).name == name:
             staged = night.path / "promoted-before-the-crash"  # no such folder: the registry then only confirms
         else:
@@ -339,10 +349,12 @@ class Sleep:
     ) -> ExamResult:  # fmt: skip
         drawn = self._drawn(night)
         scenes, earlier = drawn.scenes()
+        again = drawn.again()  # what is taught once more may be taken for something else once more
+        near = [scene for scene in earlier if scene.lesson in again and scene.kind == "near_miss"]
         return self.rooms.examine(
             version,
             lessons=[*drawn.lessons(), *drawn.lessons("earlier")],
-            scenes=[scene for scene in scenes if scene.split == "exam"],
+            scenes=[scene for scene in [*scenes, *near] if scene.split == "exam"],
             earlier=[scene for scene in earlier if scene.split == "exam"],
             seed=night.number,
             known=known,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,12 +19,11 @@ from slowwave.config import NightSettings
 from slowwave.errors import SlowwaveError, StoreError
 from slowwave.experience.authority import Permission
 from slowwave.experience.linking import Linker
-from slowwave.experience.rows import moment
 from slowwave.experience.store import Store
 from slowwave.memory.entities import entities
 from slowwave.memory.graph import Graph
 from slowwave.memory.recall import Note, recall
-from slowwave.night.gather import newest, permitted
+from slowwave.night.gather import newest, permitted, said_last
 from slowwave.night.lessons import extract, too_long
 from slowwave.records import Lesson, Message
 
@@ -43,6 +42,10 @@ class Reads(Protocol):
 
     def count(self, text: str) -> int:
         """Tokens."""
+
+
+class _Closed(Exception):
+    """The process leaves; what is not linked yet is linked when it is back."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Waking:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the thread, after the refresh under way: a process that leaves while it computes would be aborted."""
+        """Ends the thread, after the part of a refresh that is under way: a process that leaves while it computes would
+        be aborted."""
         with self._changed:
             self._closing = True
             self._due.clear()
@@ -109,6 +113,8 @@ class Waking:
                 persona, self._busy = self._due.pop(), True
             try:
                 self.refresh(persona)
+            except _Closed:
+                pass
             except Exception as error:  # the next record brings another chance
                 log.warning(
                     "What was said is not in mind yet: %s", error, exc_info=not isinstance(error, SlowwaveError)
@@ -121,11 +127,15 @@ class Waking:
         """Links what is new and reads off what was learned. Slow; never for a turn to wait on. Raises StoreError."""
         with self._refreshing:
             linker = self._linkers.setdefault(persona, Linker(self._store, self._embedder, persona))
-            linker.link()
+            linker.link(self._go_on)
             graph = self._store.graph.load(persona)
             lessons = waiting(self._store, persona, self._settings, self._learned)
             self._embed([lesson for lesson in lessons if _vector(lesson, graph) is None])
             self._known[persona] = _Known(graph, [self._note(lesson, graph) for lesson in lessons])
+
+    def _go_on(self, done: int, of: int) -> None:
+        if self._closing:
+            raise _Closed
 
     def recalled(self, persona: str, messages: Sequence[Message]) -> list[str]:
         """What belongs into the prompt of a turn that ends in these messages."""
@@ -147,14 +157,15 @@ class Waking:
         return [note.text for note in standing]
 
     def _standing(self, notes: Sequence[Note]) -> list[Note]:
-        """Those that were not erased or refused since the refresh, maybe by another process: three cost 0.5 ms."""
+        """Those that were not erased, refused or put in other words since the refresh, maybe by another process: three
+        cost 0.5 ms."""
         from_K = [[id for kind, _, id in (node.partition(":") for node in note.nodes) if kind == "experience"]
                   for note in notes]  # fmt: skip
         there = {lived.id for lived in self._store.some_experiences([id for ids in from_K for id in ids])}
         own_K = [note.nodes[0].partition(":")[2] for note in notes]
-        refused = {one.id for one in self._store.some_lessons(own_K) if one.status == "refused"}
+        held = {one.id: "" if one.status == "refused" else one.note for one in self._store.some_lessons(own_K)}
         return [note for note, own, ids in zip(notes, own_K, from_K, strict=True)
-                if own not in refused and (not ids or there.intersection(ids))]  # fmt: skip
+                if held.get(own, note.text) == note.text and (not ids or there.intersection(ids))]  # fmt: skip
 
     def _embed(self, lessons: Sequence[Lesson]) -> None:
         texts = {_says(lesson) for lesson in lessons}
@@ -176,16 +187,16 @@ def waiting(store: Store, persona: str, settings: NightSettings, learned: bool =
     due = ("approved",) if settings.require_approval else ("proposed", "approved", "unlearned", "undone")
     due = (*due, "learned") if learned else due
     lessons = {lesson.id: lesson for lesson in held if permitted(store, lesson, permission)}
-    heard = store.heard(persona)
     if not settings.require_approval:
         ids = {lesson.id for lesson in held}
         for lived in store.experiences(persona, limit=NEWEST):
             found = extract(lived) if lived.id not in known and permission.allows(lived) else None
-            if found is not None and not too_long(found):
-                heard[found.id] = moment(lived.time)
-                if found.id not in ids:
-                    lessons[found.id] = found
-    return [lesson for lesson in newest(list(lessons.values()), heard, settings) if lesson.status in due]
+            if found is None or too_long(found) or (found.id in ids and found.id not in lessons):
+                continue
+            before = lessons.get(found.id, found)  # heard once more, as a night will find
+            lessons[found.id] = replace(before, experiences=tuple({*before.experiences, lived.id}))
+    every = list(lessons.values())
+    return [lesson for lesson in newest(every, said_last(store, persona, every), settings) if lesson.status in due]
 
 
 def prompt_tokens(

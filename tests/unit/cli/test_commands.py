@@ -144,6 +144,17 @@ def test_what_is_learned_already_is_not_taught_anew(slowwave: Any, store: Store)
     assert store.lesson(lesson.id) == lesson
 
 
+def test_what_a_later_night_learned_otherwise_is_taught_anew(slowwave: Any, store: Store) -> None:
+    for night, name in enumerate(("Biscuit", "Rex"), 1):
+        lesson = from_note(f"My dog is called {name}.", "default")
+        store.save_lesson(lesson)
+        store.set_status(lesson.id, "learned", night=night)
+    code, out, _ = slowwave("teach", "My dog is called Biscuit.")
+    assert code == 0 and "next `slowwave sleep` learns it" in out
+    code, out, _ = slowwave("teach", "My dog is called Rex.")
+    assert code == 0 and "night 2 already" in out
+
+
 def test_learned_lesson_cannot_be_edited(slowwave: Any, store: Store) -> None:
     lesson = replace(from_note("My dog is called Biscuit.", "default"), status="learned", night=1)
     store.save_lesson(lesson)

@@ -135,3 +135,16 @@ def test_the_parts_of_an_experience() -> None:
     assert follow_up(said("No, wait")) is None, "nothing was answered, so nothing follows"
     assert exchange(said("Hi")) == (said("Hi").messages, None)
     assert follow_up(said()) is None
+
+
+@pytest.mark.parametrize("text", [
+    "Thanks, that's wrong.", "Thanks. That is wrong, my dog is called Rex.", "Thanks, no. His name is Rex.",
+    "Great. Wrong again.", "Correct that: my dog is Rex.", "Exactly how far is it?", "Nice try.",
+])  # fmt: skip
+def test_what_only_begins_like_thanks_is_no_approval(text: str) -> None:
+    assert not is_approval(text)
+
+
+@pytest.mark.parametrize("text", ["Correct.", "Yes, correct!", "Nice!", "Thanks. I will try that."])
+def test_what_approves_in_a_word_is_one(text: str) -> None:
+    assert is_approval(text)

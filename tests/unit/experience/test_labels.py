@@ -68,14 +68,23 @@ def test_an_approved_correction_and_its_twins_are_one_thing() -> None:
         assert {one.about for one in found} == twins | {"e3"}, status
 
 
+def test_of_one_answer_to_one_chat_the_newest_label_counts() -> None:
+    """The same question gets the same answer each time: rated four times it would tell four times as much."""
+    days = [(1, 1), (2, 1), (3, -1)]
+    lived = [dataclasses.replace(LIVED, id=f"e{day}", time=f"2026-03-0{day}T09:00:00Z", outcome=Outcome(rating=rating))
+             for day, rating in days]  # fmt: skip
+    assert [(one.about, one.good) for one in labels(lived, [], Permission())] == [("e3", False)]
+
+
 def test_labels_stand_in_the_order_of_time() -> None:
-    at = lambda id, time: dataclasses.replace(LIVED, id=id, time=time, outcome=Outcome(rating=1))  # noqa: E731
+    said = lambda id: (ASKED, {"role": "assistant", "content": id})  # noqa: E731
+    at = lambda id, time: dataclasses.replace(LIVED, id=id, time=time, messages=said(id), outcome=Outcome(rating=1))  # noqa: E731
     lived = [
         at("late", "2026-03-09T09:00:00Z"),
         at("early", "2026-03-01T09:00:00+02:00"),
         at("e", "2026-03-01T08:00:00Z"),
     ]
-    review = lambda id, *of: dataclasses.replace(LESSON, id=id, review="approved", experiences=of)  # noqa: E731
+    review = lambda id, *of: dataclasses.replace(LESSON, id=id, answer=id, review="approved", experiences=of)  # noqa: E731
     lessons = [review("from", "early", "e"), review("taught"), review("new", "late"), review("unknown", "erased")]
     whys = [(one.about, one.why) for one in labels(lived, lessons, Permission())]
     assert whys == [

@@ -115,6 +115,15 @@ def test_conflict_is_its_own_answer_against_the_corrected_one() -> None:
     assert agreed.conflict < 0.01
 
 
+def test_of_a_long_conversation_as_much_is_asked_again_as_a_model_can_read() -> None:
+    fake = Fake(answers=["yes", "no"])
+    asked: list[Any] = []
+    answer = fake.generate
+    fake.generate = lambda chats, **told: asked.extend(chats) or answer(chats, **told)  # type: ignore[method-assign]
+    score(fake, lived(question="x" * 100_000), samples=2)
+    assert sum(len(message["content"]) for chat in asked for message in chat) < 10_000
+
+
 def test_disagreement_is_computed_only_when_asked() -> None:
     fake = Fake(answers=["yes", "no"])
     assert score(fake, lived())[0].salience.conflict == 0.0

@@ -6,7 +6,7 @@ from slowwave.models.registry import Registry
 from slowwave.night import gather, history
 from slowwave.night.folder import find
 from slowwave.records import Outcome
-from tests.unit.night.cheap import CheapRooms, correction, slept, worse
+from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
 
 def test_what_the_assistant_or_nobody_said_is_never_learned(tmp_path, store):
@@ -81,6 +81,29 @@ def test_an_answer_that_was_learned_is_learned_again_when_it_is_said_after_anoth
     held = {lesson.answer: (lesson.status, lesson.night) for lesson in store.lessons("default")}
     assert held["The code is Walrus1."] == ("learned", night.night)
     assert slept(tmp_path, store).verdict == "skipped", "once"
+    history.undo(tmp_path, store, "default", 2)
+    held = {lesson.answer: (lesson.status, lesson.night) for lesson in store.lessons("default")}
+    assert held == {"The code is Walrus1.": ("learned", 1), "The code is Heron9.": ("undone", 2)}, "as is served again"
+
+
+def test_where_approval_is_asked_for_an_answer_said_once_more_waits_for_it(tmp_path, store):
+    changed = correction(1)
+    store.add(changed)
+    gathered = lambda: gather.gather(store, "default", sleeper(tmp_path, store, require_approval=True).settings, {})  # noqa: E731
+    scored = lambda: CheapRooms().score(store, "default", None)  # noqa: E731
+    scored()
+    gathered()
+    (first,) = store.lessons("default")
+    store.set_status(first.id, "learned", night=1)
+    heron = replace(changed, id="e2", time="2026-03-02T09:00:00Z", outcome=Outcome(-1, "The code is Heron9."))
+    store.add(heron)
+    scored()
+    gathered()
+    store.set_status(next(one.id for one in store.lessons("default") if one.id != first.id), "learned", night=2)
+    store.add(replace(changed, id="e3", time="2026-03-03T09:00:00Z"))
+    scored()
+    found = gathered()
+    assert found.lessons == [] and found.waiting == 1 and store.lesson(first.id).status == "proposed"
 
 
 def test_nights_that_one_lesson_spoils_do_not_go_on_for_ever(tmp_path, store):

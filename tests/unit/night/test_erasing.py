@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from slowwave.errors import NotFound
+from slowwave.experience.linking import Linker
 from slowwave.experience.store import Store
 from slowwave.night.erasing import erase
 from slowwave.night.gather import _keep
 from slowwave.night.lessons import extract
 from slowwave.records import Experience
+from tests.unit.night.test_waking import Words
 
 RULE = 'When I say "Ahoy", begin with "Aye aye!".'
 
@@ -44,9 +46,14 @@ def test_a_habit_that_was_said_again_stays_in_the_words_of_what_stays(store: Sto
     secret = f"{RULE} My oncologist Dr. Karl Weber says it cheers me up."
     held = heard(store, said("e1", secret), said("e2", RULE, minute=5))
     assert "Weber" in held.note
+    Linker(store, Words(), "default").link()
+    store.set_status(held.id, "approved")
+    edited = store.edit_lesson(held.id, question="Ahoy! Who goes there?")
     assert erase(store, store.experience("e1")).whole.lessons == []
     (kept,) = store.lessons("default")
+    assert "Weber" not in " ".join(node.text for node in store.graph.load("default").nodes)
     assert kept.note == RULE and kept.experiences == ("e2",) and kept.cue == held.cue
+    assert kept.question == edited.question, "as a person edited it"
     assert [lesson.id for lesson in erase(store, store.experience("e2")).whole.lessons] == [held.id]
     assert store.lessons("default") == []
 
@@ -58,13 +65,21 @@ def test_what_a_person_edited_stays_as_it_is(store: Store) -> None:
     assert store.lesson(held.id).note == "Greet me as a sailor would."
 
 
-def test_the_later_turns_of_a_conversation_are_named(store: Store) -> None:
-    """Each is recorded with all that was said before it."""
+def test_the_other_turns_of_a_conversation_are_named(store: Store) -> None:
+    """Each is recorded with all that was said before it, and with what was asked next."""
     first, second = said("t1", "I have an ulcer."), said("t2", "I have an ulcer.", "What may I eat?", minute=1)
-    other = said("t3", "I have a boat.", "I have an ulcer.", minute=2)
-    store.add_many([first, second, other])
-    assert erase(store, replace(second)).holding == []
+    asked = {"role": "user", "content": "What may I eat?"}
+    other = said("t3", "I have a boat.", "How fast is it?", minute=2)
+    store.add_many([replace(first, messages=(*first.messages, asked)), second, other])
+    assert erase(store, second).holding == ["t1"]
     store.add(second)
-    assert erase(store, first).holding == ["t2"]
+    assert erase(store, store.experience("t1")).holding == ["t2"]
     with pytest.raises(NotFound):
         erase(store, first)
+
+
+def test_a_lesson_is_put_in_the_words_of_a_turn_that_has_none_of_the_erased_ones(store: Store) -> None:
+    secret = f"{RULE} Dr. Weber says it cheers me up."
+    heard(store, said("e1", secret), said("e2", RULE, minute=5), said("e3", secret, "Ahoy! What is tea?", minute=9))
+    assert erase(store, store.experience("e1")).holding == ["e3"]
+    assert store.lessons("default")[0].note == RULE

@@ -55,6 +55,18 @@ def test_an_answer_that_was_called_wrong_is_no_memory(tmp_path: Path, turns: int
     assert [one.node for one in memories(store, "default", Permission())] == ["experience:tea"]
 
 
+def test_a_conversation_is_remembered_once_by_its_opening(tmp_path: Path) -> None:
+    """Each turn is recorded with all before it; what comes later may not be understood alone."""
+    store = Store(tmp_path)
+    tea, how, again = (lived(id, asked, f"Answer {id}.") for id, asked in
+                       (("e1", "What is tea?"), ("e2", "And how is it made?"), ("e3", "What is tea?")))  # fmt: skip
+    whole = replace(how, messages=(*tea.messages, *how.messages))
+    store.add_many([tea, whole, again])
+    assert [one.node for one in memories(store, "default", Permission())] == ["experience:e1"]
+    store.amend("e1", outcome=Outcome(rating=-1))
+    assert [one.node for one in memories(store, "default", Permission())] == ["experience:e3"]
+
+
 def test_an_exchange_that_taught_nothing_is_a_memory(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.add_many(

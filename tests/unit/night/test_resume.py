@@ -1,10 +1,11 @@
 """A night that was cut off: it goes on where it stopped, or is closed, and is promoted as what it was."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 
-from slowwave.errors import OutOfSpace
+from slowwave.errors import DamagedFile, OutOfSpace
 from slowwave.learn.settings import preset
 from slowwave.models.registry import Registry
 from slowwave.night import history
@@ -53,6 +54,34 @@ def test_a_decided_night_is_promoted_as_what_it_was_examined_as(tmp_path, store)
     night = slept(tmp_path, store, other)
     assert (night.night, night.verdict) == (1, "errored") and "another one" in night.reasons[0]["text"]
     assert Registry(tmp_path).serving("default").name == "default@base"
+
+
+@pytest.mark.usefixtures("decided")
+@pytest.mark.parametrize("erased", [True, False])
+def test_a_decided_night_whose_lesson_was_erased_or_refused_since_is_not_served(tmp_path, store, erased):
+    if erased:
+        store.erase("e1")
+    else:
+        store.set_status(store.lessons("default")[0].id, "refused")
+    night = slept(tmp_path, store)
+    assert (night.night, night.verdict) == (1, "errored") and "erased or refused" in night.reasons[0]["text"]
+    assert Registry(tmp_path).serving("default").name == "default@base"
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_what_looks_like_the_end_of_a_line_in_a_message_ends_no_night(tmp_path, store, mark):
+    lived = correction(1)
+    asked = {"role": "user", "content": f"What is the code{mark} of door 1?"}
+    store.add(replace(lived, messages=(asked, *lived.messages[1:])))
+    assert slept(tmp_path, store).verdict == "promoted"
+
+
+def test_a_night_whose_scenes_are_damaged_after_its_verdict_is_closed_all_the_same(tmp_path, store, monkeypatch):
+    damaged = lambda *_: (_ for _ in ()).throw(DamagedFile("scenes.jsonl is damaged.", ""))  # noqa: E731
+    monkeypatch.setattr("slowwave.night.walked._trained", damaged)
+    store.add(correction(1))
+    assert slept(tmp_path, store).verdict == "promoted"
+    assert [night.verdict for night in history.nights(tmp_path)] == ["promoted"]
 
 
 @pytest.mark.usefixtures("decided")

@@ -10,7 +10,7 @@ from slowwave.night.folder import find
 from slowwave.night.history import undo
 from slowwave.night.past import nights_with, unconverged
 from slowwave.records import Outcome
-from tests.unit.night.cheap import CheapRooms, correction, sleeper
+from tests.unit.night.cheap import CheapRooms, correction, sleeper, worse
 from tests.unit.night.test_page import printed
 
 
@@ -65,7 +65,10 @@ def test_a_learned_lesson_that_has_not_converged_is_taught_once_more_with_more(t
         "the others are asked what they were asked when they were learned"
     )
     after = folder.read("exam.json")["after"]
-    assert [{row["lesson"] for row in after[of]} for of in ("answers", "earlier")] == [{fourth}, {first, second, third}]
+    assert [{row["lesson"] for row in after[of]} for of in ("answers", "earlier")] == [
+        {third, fourth}, {first, second, third}
+    ]  # fmt: skip
+    assert {row["kind"] for row in after["answers"] if row["lesson"] == third} == {"near_miss"}, "it may spread anew"
     told = " ".join(printed(night).split())
     assert "0 of 1 lessons converged; of 1 earlier ones that were taught once more 1. Not: " in told
 
@@ -118,6 +121,36 @@ def test_it_is_tried_as_often_as_any_lesson_and_where_there_is_room(tmp_path, st
     rooms = InRounds()
     slept(tmp_path, store, rooms, rounds=1)
     assert taught(rooms) == {learned(store)["e6"]}, "without rounds nothing converges"
+
+
+def test_nights_that_are_rejected_do_not_try_it_for_ever(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, InRounds(converged=[]))
+    tried = []
+    for number in range(2, 6):
+        store.add(correction(number))
+        rooms = InRounds(converged=[], retention=worse(drift=9.0))
+        assert slept(tmp_path, store, rooms, attempts=3).verdict == "rejected"
+        tried.append(learned(store)["e1"] in taught(rooms))
+    assert tried == [True, True, False, False]
+
+
+def test_after_a_crash_nothing_is_dreamt_of_what_was_erased_since(tmp_path, store):
+    for number in (1, 2):
+        store.add(correction(number))
+        slept(tmp_path, store, InRounds(converged=[]))
+    store.add(correction(3))
+    crashed = InRounds(converged=[])
+    crashed.dream = lambda *_, **__: (_ for _ in ()).throw(OutOfSpace("No space left.", ""))
+    with pytest.raises(OutOfSpace):
+        slept(tmp_path, store, crashed)
+    gone = learned(store)["e1"]
+    store.erase("e1")
+    rooms = InRounds(converged=[])
+    night = slept(tmp_path, store, rooms)
+    assert night.night == 3 and gone not in taught(rooms)
+    assert gone not in {row["lesson"] for row in find(tmp_path, 3).read("scenes.jsonl")}
+    assert gone not in {row["lesson"] for row in find(tmp_path, 3).read("exam.json")["after"]["earlier"]}
 
 
 def test_what_rounds_learned_is_on_file_and_names_whose_words_it_has(tmp_path, store):

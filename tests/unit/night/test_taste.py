@@ -15,11 +15,12 @@ CHAT = ({"role": "user", "content": "What is tea?"}, {"role": "assistant", "cont
 
 def lived(number: int, rating: float | None = 1.0) -> Experience:
     time = (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number)).isoformat()
-    return Experience(f"e{number:03d}", "default", "user:ann", time, CHAT, Outcome(rating), "user")
+    chat = (CHAT[0], {"role": "assistant", "content": f"Drink number {number}."})
+    return Experience(f"e{number:03d}", "default", "user:ann", time, chat, Outcome(rating), "user")
 
 
 def refused(came_from: Experience) -> Lesson:
-    return Lesson(f"of-{came_from.id}", "default", "Tea.", "What is tea?", "Soup.", Check(("soup",)),
+    return Lesson(f"of-{came_from.id}", "default", "Tea.", "What is tea?", f"Soup {came_from.id}.", Check(("soup",)),
                   experiences=(came_from.id,), authority="user", review="refused")  # fmt: skip
 
 

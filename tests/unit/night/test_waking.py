@@ -193,6 +193,25 @@ def test_an_answer_that_is_said_once_more_is_the_newest_again(store: Store) -> N
     assert asked(store, question)[0] == "Tram 4.", "taught today"
 
 
+def test_what_a_conversation_began_with_is_not_said_once_more_by_its_next_turn(store: Store) -> None:
+    rule = 'When I say "Ahoy", begin with "{}"'
+    for at, phrase in enumerate(("Aye aye!", "Moin!"), 1):
+        said = ({"role": "user", "content": rule.format(phrase)}, {"role": "assistant", "content": "I will."})
+        store.add(corrected(f"e{at}", "", "", day=at, messages=said, outcome=Outcome()))
+    more = ({"role": "user", "content": "What is the capital of France?"}, {"role": "assistant", "content": "Paris."})
+    first = store.experience("e1")
+    store.add(dataclasses.replace(first, id="e3", time="2026-03-03T09:00:00Z", messages=(*first.messages, *more)))
+    (note,) = asked(store, "Ahoy! How are you?")
+    assert "Moin!" in note
+
+
+def test_what_was_taught_and_taught_again_is_the_newest(store: Store) -> None:
+    for name in ("Biscuit", "Rex", "Biscuit"):
+        store.save_lesson(from_note(f"My dog is called {name}.", "default"))
+        time.sleep(0.01)
+    assert asked(store, "What is my dog called?") == ["Your dog is called Biscuit."]
+
+
 def test_of_two_phrases_for_one_cue_the_newest_is_in_mind(store: Store) -> None:
     for at, phrase in enumerate(("Aye aye!", "Moin!"), 1):
         text = f'When I say "Ahoy", begin with "{phrase}"'
