@@ -75,3 +75,12 @@ def test_what_was_asked_after_an_answer_that_is_called_bad_corrects_nothing(
     with Store(tmp_path) as store:
         (lived,) = store.experiences("default")
         assert lived.outcome.rating == -1 and extract(lived) is None
+        made_up = ("Where is the Zorblax Museum?", "In Paris.", "There is no such museum.")
+        turns = tuple({"role": r, "content": t} for r, t in zip(("user", "assistant", "user"), made_up, strict=True))
+        store.add(Experience("e2", "default", "user:ann", "2026-03-02T09:00:00Z", turns, authority="user"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("b\n"))
+        slowwave(capsys, tmp_path, "judge", "--ask", "1")
+    with Store(tmp_path) as store:
+        assert store.experience("e2").outcome.rating == -1
+        assert extract(store.experience("e2")) is not None, "what taught something by itself stays"

@@ -79,6 +79,7 @@ def judge(
 def _ask(session: Session, made: Judge, most: int) -> int:
     """Let the user rate up to `most` answers that nobody has rated yet. Returns how many were."""
     from slowwave.experience.follow_up import exchange
+    from slowwave.night.lessons import extract
     from slowwave.night.taste import unlabelled
 
     new = unlabelled(session.store, session.persona, session.settings.night)[-CANDIDATES:]
@@ -99,8 +100,9 @@ def _ask(session: Session, made: Judge, most: int) -> int:
         said = _SAYS.get(line.lower())
         if said is not None:
             outcome = replace(new[place].outcome, rating=1.0 if said else -1.0)
-            # what was asked next corrects nothing, and stands in the next turn's record
             asked = (*chat, {"role": "assistant", "content": answer})
-            session.store.amend(new[place].id, outcome=outcome, messages=asked)
+            # what was asked next corrects nothing, and stands in the next turn's record
+            kept = said or extract(new[place]) is not None
+            session.store.amend(new[place].id, outcome=outcome, messages=None if kept else asked)
             rated += 1
     return rated

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from slowwave.experience.authority import Permission
 from slowwave.experience.follow_up import correction_turn, exchange, follow_up, is_approval
 from slowwave.experience.rows import moment
-from slowwave.records import Experience, Label, Lesson
+from slowwave.records import Experience, Label, Lesson, Message
 
 
 def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: Permission) -> list[Label]:
@@ -46,6 +46,14 @@ def labels(lived: Sequence[Experience], lessons: Sequence[Lesson], permission: P
         if lesson.review and lesson.question and lesson.answer:
             asked = ({"role": "user", "content": lesson.question},)
             out.append((time, Label(asked, lesson.answer, lesson.review == "approved", lesson.id, "review")))
-    newest = {(*((m["role"], m["content"]) for m in label.chat), label.answer): label
-              for _, label in sorted(out, key=lambda one: one[0])}  # fmt: skip
+    newest: dict[tuple[object, ...], Label] = {}
+    for _, label in sorted(out, key=lambda one: one[0]):
+        key = same(label.chat, label.answer)
+        newest.pop(key, None)  # so that it stands where it was said last
+        newest[key] = label
     return list(newest.values())
+
+
+def same(chat: Sequence[Message], answer: str) -> tuple[object, ...]:
+    """What is the same for one answer to one chat, whenever it was given."""
+    return (*((message["role"], message["content"]) for message in chat), answer)

@@ -34,8 +34,8 @@ class Drawn:
         found = [from_dict(Lesson, row) for row in self.night.read(files.LESSONS)[key]]
         if key == "lessons":
             return found
-        held = {lesson.id for lesson in self.store.lessons(self.night.persona)}
-        return [one for one in found if one.id in held and permitted(self.store, one, self.permission)]
+        held = {lesson.id: lesson for lesson in self.store.lessons(self.night.persona)}
+        return [one for one in found if one.id in held and permitted(self.store, held[one.id], self.permission)]
 
     def scenes(self) -> tuple[list[Scene], list[Scene]]:
         """Tonight's scenes, and those of earlier lessons (of earlier nights, or dreamed again tonight)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slowwave.experience.follow_up import exchange
 from slowwave.experience.store import Erased, Store
 from slowwave.night.lessons import extract
-from slowwave.records import Experience
+from slowwave.records import Experience, Lesson
 
 WORDS = ("note", "question", "answer")
 
@@ -23,20 +23,29 @@ class Gone:
 def erase(store: Store, experience: Experience) -> Gone:
     """Removes an experience and all that comes from it alone. A lesson that was heard elsewhere, too, stays as it was
     said there, but for what a person edited. Raises NotFound, StoreError."""
-    holding = _holding(store, experience)
+    holding, was, reworded = _holding(store, experience), extract(experience), list[str]()
     said = [message["content"] for message in experience.messages] + [experience.outcome.correction or ""]
     for lesson in store.lessons(experience.persona):
         others = [id for id in lesson.experiences if id != experience.id]
         if others and experience.id in lesson.experiences:
             others.sort(key=lambda id: id not in holding)  # those without its words last
             found = [one for id in others if (one := extract(store.experience(id))) and one.id == lesson.id]
-            its = [name for name in WORDS if (text := getattr(lesson, name)) and any(text in one for one in said)]
+            # as it was extracted, or, if the experience was amended since and tells another lesson now, as it was said
+            own = [_words(was)] if was is not None and was.id == lesson.id else []
+            its = [name for name in WORDS if (text := getattr(lesson, name)) and
+                   (text == own[0][name] if own else any(text in one for one in said))]  # fmt: skip
             changes = {name: getattr(found[-1], name) for name in its} if found else {}
             changes = {name: text for name, text in changes.items() if text != getattr(lesson, name)}
             if changes:
                 store.edit_lesson(lesson.id, **changes)
-                store.graph.drop([f"lesson:{lesson.id}"])
-    return Gone(store.erase(experience.id), holding)
+                reworded.append(f"lesson:{lesson.id}")
+    gone = store.erase(experience.id)  # what was made of these lessons is found by their links
+    store.graph.drop(reworded)
+    return Gone(gone, holding)
+
+
+def _words(lesson: Lesson) -> dict[str, str | None]:
+    return {name: getattr(lesson, name) for name in WORDS}
 
 
 def _holding(store: Store, erased: Experience) -> list[str]:

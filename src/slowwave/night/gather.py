@@ -120,8 +120,8 @@ def said_last(store: Store, persona: str, lessons: Sequence[Lesson]) -> dict[str
     both = [lesson for lesson in lessons if _asks(lesson) and asks[_asks(lesson)] > 1]
     taught = store.taught(persona) if both else {}
     lived = {lesson.id: store.some_experiences(lesson.experiences) for lesson in both}
-    times = {id: [moment(one.time) for one in some if not said_before(one)] for id, some in lived.items()}
-    return {id: max([taught.get(id, 0.0), *some]) for id, some in times.items()}
+    anew = {id: [one for one in some if not said_before(one)] or some[:1] for id, some in lived.items()}
+    return {id: max([taught.get(id, 0.0), *(moment(one.time) for one in some)]) for id, some in anew.items()}
 
 
 def overwritten(lessons: Sequence[Lesson]) -> set[str]:
@@ -200,6 +200,9 @@ def _keep(store: Store, lesson: Lesson) -> None:
     except NotFound:
         store.save_lesson(lesson)
         return
+    said = [moment(one.time) for one in store.some_experiences(lesson.experiences)]
+    if not held.experiences and max(said, default=0.0) < store.taught(held.persona)[held.id]:
+        return  # taught since, once more maybe: it comes from nothing older
     store.edit_lesson(
         held.id,
         experiences=tuple(dict.fromkeys((*held.experiences, *lesson.experiences))),

@@ -21,6 +21,7 @@ from slowwave.models.registry import Registry
 from slowwave.night import folder as files
 from slowwave.night import past
 from slowwave.night.folder import NightFolder
+from slowwave.night.gather import overwritten
 from slowwave.night.lease import Lease
 from slowwave.night.ledger import now
 
@@ -141,10 +142,12 @@ def reconcile(home: Path, store: Store, registry: Registry) -> None:
         except DamagedFile:
             continue  # one persona's damage is its own: its next sleep and `doctor` tell of it
         part_of = nights_of(lineages[persona])
-        for lesson in store.lessons(persona, "learned"):
-            if lesson.night is not None and lesson.night not in part_of:
-                before = past.learned_in(home, lesson, part_of)
-                store.set_status(lesson.id, "learned" if before else "undone", night=before)
+        lost = [o for o in store.lessons(persona, "learned") if o.night is not None and o.night not in part_of]
+        for lesson in lost:
+            before = past.learned_in(home, lesson, part_of)
+            store.set_status(lesson.id, "learned" if before else "undone", night=before)
+        for id in {lesson.id for lesson in lost} & overwritten(store.lessons(persona, "learned")):
+            store.set_status(id, "undone")  # what is served now answers otherwise
     for night in files.folders(home):
         if not night.closed:
             continue

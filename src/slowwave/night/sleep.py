@@ -115,6 +115,8 @@ class Sleep:
             return "the settings or the served version have changed since."
         if "gather" in whole and not same(self.store, self._drawn(night).lessons()):
             return "its lessons have changed since."
+        if "before" in whole and len(self._drawn(night).lessons("earlier")) < len(night.read(files.LESSONS)["earlier"]):
+            return "an earlier lesson that its exam has asked is gone since."
         return None
 
     # --- until the verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slowwave.config import NightSettings
 from slowwave.experience.authority import Permission
 from slowwave.experience.follow_up import exchange
-from slowwave.experience.labels import labels
+from slowwave.experience.labels import labels, same
 from slowwave.experience.store import Store
 from slowwave.records import Experience, Label
 
@@ -19,8 +19,10 @@ def labels_of(store: Store, persona: str, settings: NightSettings) -> list[Label
 
 
 def unlabelled(store: Store, persona: str, settings: NightSettings) -> list[Experience]:
-    """The experiences with an answer of which nothing was said, oldest first; only what may teach."""
+    """The experiences with an answer of which nothing was said, whenever it was given, oldest first; only what may
+    teach."""
     permission = Permission(tuple(settings.permitted))
     lived = store.experiences(persona)
-    said = {label.about for label in labels(lived, (), permission)}
-    return [one for one in lived if one.id not in said and exchange(one)[1] and permission.allows(one)]
+    said = {same(label.chat, label.answer) for label in labels(lived, (), permission)}
+    answered = [(one, *exchange(one)) for one in lived if permission.allows(one)]
+    return [one for one, chat, answer in answered if answer and same(chat, answer) not in said]

@@ -74,6 +74,8 @@ def test_of_one_answer_to_one_chat_the_newest_label_counts() -> None:
     lived = [dataclasses.replace(LIVED, id=f"e{day}", time=f"2026-03-0{day}T09:00:00Z", outcome=Outcome(rating=rating))
              for day, rating in days]  # fmt: skip
     assert [(one.about, one.good) for one in labels(lived, [], Permission())] == [("e3", False)]
+    other = dataclasses.replace(lived[1], id="other", messages=(ASKED, {"role": "assistant", "content": "Rex."}))
+    assert [one.about for one in labels([*lived, other], [], Permission())] == ["other", "e3"], "oldest first"
 
 
 def test_labels_stand_in_the_order_of_time() -> None:

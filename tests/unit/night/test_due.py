@@ -5,6 +5,7 @@ from dataclasses import replace
 from slowwave.models.registry import Registry
 from slowwave.night import gather, history
 from slowwave.night.folder import find
+from slowwave.night.lessons import extract, from_note
 from slowwave.records import Outcome
 from tests.unit.night.cheap import CheapRooms, correction, sleeper, slept, worse
 
@@ -84,6 +85,36 @@ def test_an_answer_that_was_learned_is_learned_again_when_it_is_said_after_anoth
     history.undo(tmp_path, store, "default", 2)
     held = {lesson.answer: (lesson.status, lesson.night) for lesson in store.lessons("default")}
     assert held == {"The code is Walrus1.": ("learned", 1), "The code is Heron9.": ("undone", 2)}, "as is served again"
+
+
+def test_of_what_was_said_once_more_and_undone_nothing_is_learned_until_it_is_approved(tmp_path, store):
+    changed = correction(1)
+    for day, outcome in ((1, changed.outcome), (2, Outcome(-1, "The code is Heron9.")), (3, changed.outcome)):
+        store.add(replace(changed, id=f"e{day}", time=f"2026-03-0{day}T09:00:00Z", outcome=outcome))
+        slept(tmp_path, store, Forgetful())
+    history.undo(tmp_path, store, "default", 3)
+    held = {lesson.answer: lesson.status for lesson in store.lessons("default")}
+    assert held == {"The code is Walrus1.": "undone", "The code is Heron9.": "learned"}
+    assert slept(tmp_path, store).verdict == "skipped"
+
+
+def test_a_habit_that_is_taught_again_outlives_the_chat_in_which_it_was_said(tmp_path, store):
+    rule = 'When I say "Ahoy", begin with "{}"'
+    for day, phrase in ((1, "Aye aye!"), (2, "Moin!")):
+        said = ({"role": "user", "content": rule.format(phrase)}, {"role": "assistant", "content": "I will."})
+        time = f"2026-03-0{day}T09:00:00Z"
+        store.add(replace(correction(day), time=time, messages=said, outcome=Outcome()))
+        lesson = extract(store.experience(f"e{day}"))
+        gather._keep(store, lesson)
+        store.set_status(lesson.id, "learned", night=day)
+    again = from_note(rule.format("Aye aye!"), "default")
+    store.save_lesson(again)
+    gather._keep(store, extract(store.experience("e1")))
+    lessons = store.lessons("default")
+    chosen = gather.newest(
+        lessons, gather.said_last(store, "default", lessons), sleeper(tmp_path, store).settings.night
+    )
+    assert [one.id for one in chosen] == [again.id]
 
 
 def test_where_approval_is_asked_for_an_answer_said_once_more_waits_for_it(tmp_path, store):

@@ -13,7 +13,7 @@ from slowwave.experience.store import Store
 from slowwave.night.erasing import erase
 from slowwave.night.gather import _keep
 from slowwave.night.lessons import extract
-from slowwave.records import Experience
+from slowwave.records import Experience, Outcome
 from tests.unit.night.test_waking import Words
 
 RULE = 'When I say "Ahoy", begin with "Aye aye!".'
@@ -63,6 +63,30 @@ def test_what_a_person_edited_stays_as_it_is(store: Store) -> None:
     store.edit_lesson(held.id, note="Greet me as a sailor would.")
     erase(store, store.experience("e1"))
     assert store.lesson(held.id).note == "Greet me as a sailor would."
+
+
+def test_what_nights_made_of_a_lesson_goes_with_its_words(store: Store) -> None:
+    held = heard(store, said("e1", f"{RULE} Dr. Weber likes it."), said("e2", RULE, minute=5))
+    store.set_status(held.id, "learned", night=1)
+    Linker(store, Words(), "default").link()
+    kinds = {node.kind for node in store.graph.load("default").nodes}
+    assert {"reflection", "skill"} <= kinds
+    erase(store, store.experience("e1"))
+    assert "Weber" not in " ".join(node.text for node in store.graph.load("default").nodes)
+
+
+def test_a_shorter_answer_that_a_person_gave_stays(store: Store) -> None:
+    asked = ({"role": "user", "content": "What is my name?"}, {"role": "assistant", "content": "Tom."})
+    for number in (1, 2):
+        store.add(replace(said(f"e{number}", "x", minute=number), messages=asked, outcome=Outcome(-1, "Mira Stone.")))
+        lesson = extract(store.experience(f"e{number}"))
+        assert lesson is not None
+        _keep(store, lesson)
+    store.edit_lesson(lesson.id, answer="Mira", note="Mira")
+    store.set_status(lesson.id, "approved")
+    erase(store, store.experience("e1"))
+    kept = store.lesson(lesson.id)
+    assert (kept.answer, kept.review) == ("Mira", "approved")
 
 
 def test_the_other_turns_of_a_conversation_are_named(store: Store) -> None:

@@ -153,6 +153,34 @@ def test_after_a_crash_nothing_is_dreamt_of_what_was_erased_since(tmp_path, stor
     assert gone not in {row["lesson"] for row in find(tmp_path, 3).read("exam.json")["after"]["earlier"]}
 
 
+def test_after_a_crash_an_earlier_lesson_that_lost_one_of_two_experiences_is_held(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms())
+    (lesson,) = store.lessons("default")
+    store.add(replace(correction(1), id="again", time="2026-03-05T09:00:00Z"))
+    store.edit_lesson(lesson.id, experiences=("e1", "again"))
+    store.add(correction(2))
+    for fails in (OSError(28, "No space left on device"), None):
+        if fails:
+            with pytest.raises(OutOfSpace):
+                slept(tmp_path, store, CheapRooms(fails=fails))
+            store.erase("again")
+        else:
+            assert slept(tmp_path, store, CheapRooms()).verdict == "promoted"
+    assert {row["lesson"] for row in find(tmp_path, 2).read("exam.json")["after"]["earlier"]} == {lesson.id}
+
+
+def test_after_a_crash_a_night_whose_exam_asked_what_is_gone_since_is_closed(tmp_path, store):
+    store.add(correction(1))
+    slept(tmp_path, store, CheapRooms())
+    store.add(correction(2))
+    with pytest.raises(OutOfSpace):
+        slept(tmp_path, store, CheapRooms(fails=OSError(28, "No space left on device")))
+    store.erase("e1")
+    assert slept(tmp_path, store, CheapRooms()).night == 3
+    assert "is gone since" in " ".join(reason["text"] for reason in find(tmp_path, 2).read("verdict.json")["reasons"])
+
+
 def test_what_rounds_learned_is_on_file_and_names_whose_words_it_has(tmp_path, store):
     store.add(correction(1))
     night = slept(tmp_path, store, InRounds(converged=[]))

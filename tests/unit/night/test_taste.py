@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,3 +47,9 @@ def test_what_was_rated_is_asked_about_no_more(tmp_path: Path) -> None:
     store.add_many([lived(1), lived(2, rating=None)])
     store.save_lesson(refused(lived(1)))
     assert [one.id for one in unlabelled(store, "default", NightSettings())] == ["e002"]
+
+
+def test_an_answer_that_was_rated_is_not_asked_about_when_it_was_given_once_more(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_many([lived(1), replace(lived(1, rating=None), id="again"), replace(lived(1), id="rated")])
+    assert unlabelled(store, "default", NightSettings()) == []

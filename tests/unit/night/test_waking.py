@@ -205,6 +205,16 @@ def test_what_a_conversation_began_with_is_not_said_once_more_by_its_next_turn(s
     assert "Moin!" in note
 
 
+def test_a_phrase_whose_opening_turn_is_gone_is_as_old_as_what_is_left_of_it(store: Store) -> None:
+    rule = 'When I say "Ahoy", begin with "{}"'
+    more = ({"role": "user", "content": "What is the capital of France?"}, {"role": "assistant", "content": "Paris."})
+    for at, phrase in enumerate(("Aye aye!", "Moin!"), 1):
+        said = ({"role": "user", "content": rule.format(phrase)}, {"role": "assistant", "content": "I will."})
+        store.add(corrected(f"e{at}", "", "", day=at, messages=(*said, *more * (at - 1)), outcome=Outcome()))
+    (note,) = asked(store, "Ahoy! How are you?")
+    assert "Moin!" in note
+
+
 def test_what_was_taught_and_taught_again_is_the_newest(store: Store) -> None:
     for name in ("Biscuit", "Rex", "Biscuit"):
         store.save_lesson(from_note(f"My dog is called {name}.", "default"))
