@@ -8,14 +8,14 @@ night's rounds can begin with the broad ones.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slowwave.dream.filters import Embeds
 from slowwave.exam.match import normalise
-from slowwave.records import Authority, Lesson
+from slowwave.records import Authority, Lesson, Scene, least
 
 if TYPE_CHECKING:
     from slowwave.memory.graph import Graph
@@ -44,6 +44,16 @@ class Collision:
 
     memory: Memory
     path: tuple[str, ...] = ()
+
+
+def collided(scene: Scene, met: Sequence[Collision]) -> Scene:
+    """The scene with what it was collided with: the ways to it, its lineage, and the least authority of all."""
+    memories = [one.memory for one in met]
+    return replace(
+        scene, walk=tuple(node for one in met for node in one.path),
+        lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
+        authority=least(scene.authority, *(m.authority for m in memories)),
+    )  # fmt: skip
 
 
 class Collider:

@@ -15,7 +15,7 @@ import numpy as np
 
 from slowwave.dream.bank import stories
 from slowwave.dream.chains import chains
-from slowwave.dream.collide import AT_ONCE, Collider, Collision
+from slowwave.dream.collide import AT_ONCE, Collider, Collision, collided
 from slowwave.dream.make import questions, user
 from slowwave.dream.parts import parts
 from slowwave.dream.registers import lowered, quoted, register, to_user
@@ -23,7 +23,7 @@ from slowwave.dream.settings import DreamSettings
 from slowwave.dream.stand_in import stand_in
 from slowwave.dream.verbs import gerund
 from slowwave.exam.match import normalise
-from slowwave.records import Lesson, Message, Scene, least, new_id
+from slowwave.records import Lesson, Message, Scene, new_id
 
 WAYS = ("turns", "talk", "preface", "story", "quoted", "stand_in", "register")
 _ODDS = (0.2, 0.15, 0.05, 0.2, 0.12, 0.13, 0.15)  # of each
@@ -135,14 +135,11 @@ def situated(
     else:
         name, text = register(text, rng)
         way = name
-    memories = [collision.memory for collision in used]
-    return replace(
+    made = replace(
         scene, id=new_id(scene.id, way, *(turn["content"] for turn in before), text), family=f"{scene.family}:{way}",
         messages=(*before, user(text)),
-        lineage=tuple(dict.fromkeys((*scene.lineage, *(id for m in memories for id in m.experiences)))),
-        authority=least(scene.authority, *(m.authority for m in memories)),
-        walk=tuple(node for one in used for node in one.path),
     )  # fmt: skip
+    return collided(made, used)
 
 
 def after(lesson: Lesson, scene: Scene) -> Scene:

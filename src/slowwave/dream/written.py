@@ -10,18 +10,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from slowwave.dream import filters, minimal
-from slowwave.dream.collide import Collider, Collision
+from slowwave.dream.collide import Collider, Collision, collided
 from slowwave.dream.make import scene
 from slowwave.dream.settings import DreamSettings
 from slowwave.dream.writer import Writes
 from slowwave.exam.match import normalise
-from slowwave.records import Lesson, Scene, least
+from slowwave.records import Lesson, Scene
 
 LEAST = 0.4  # cosine of a situation to the question: it says more than the question does
 _TOKENS = 100
@@ -139,21 +138,11 @@ def _scenes(
     out = []
     for name, text, _ in chosen:
         form = name.rsplit(" ", 1)[0]
-        out.append(_with(scene(lesson, "apply", text, lesson.answer, f"written:{form}"), met[name]))
+        out.append(collided(scene(lesson, "apply", text, lesson.answer, f"written:{form}"), met[name]))
         other = minimal.owned_by_another(text, rng)
         if other is not None:
             out.append(scene(lesson, "near_miss", other, None, "near:written"))
     return out
-
-
-def _with(made: Scene, met: Sequence[Collision]) -> Scene:
-    """The scene with what it was collided with: it inherits the least authority of all."""
-    memories = [one.memory for one in met]
-    return replace(
-        made, walk=tuple(node for one in met for node in one.path),
-        lineage=tuple(dict.fromkeys((*made.lineage, *(id for m in memories for id in m.experiences)))),
-        authority=least(made.authority, *(m.authority for m in memories)),
-    )  # fmt: skip
 
 
 def _fits(line: str, question: str, answer: str | None) -> bool:

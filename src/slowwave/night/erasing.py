@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slowwave.experience.follow_up import exchange
 from slowwave.experience.store import Erased, Store
 from slowwave.night.lessons import extract
-from slowwave.records import Experience, Lesson
+from slowwave.records import Experience
 
 WORDS = ("note", "question", "answer")
 
@@ -31,9 +31,9 @@ def erase(store: Store, experience: Experience) -> Gone:
             others.sort(key=lambda id: id not in holding)  # those without its words last
             found = [one for id in others if (one := extract(store.experience(id))) and one.id == lesson.id]
             # as it was extracted, or, if the experience was amended since and tells another lesson now, as it was said
-            own = [_words(was)] if was is not None and was.id == lesson.id else []
+            told = was is not None and was.id == lesson.id
             its = [name for name in WORDS if (text := getattr(lesson, name)) and
-                   (text == own[0][name] if own else any(text in one for one in said))]  # fmt: skip
+                   (text == getattr(was, name) if told else any(text in one for one in said))]  # fmt: skip
             changes = {name: getattr(found[-1], name) for name in its} if found else {}
             changes = {name: text for name, text in changes.items() if text != getattr(lesson, name)}
             if changes:
@@ -42,10 +42,6 @@ def erase(store: Store, experience: Experience) -> Gone:
     gone = store.erase(experience.id)  # what was made of these lessons is found by their links
     store.graph.drop(reworded)
     return Gone(gone, holding)
-
-
-def _words(lesson: Lesson) -> dict[str, str | None]:
-    return {name: getattr(lesson, name) for name in WORDS}
 
 
 def _holding(store: Store, erased: Experience) -> list[str]:

@@ -194,7 +194,7 @@ def waiting(store: Store, persona: str, settings: NightSettings, learned: bool =
             if found is None or too_long(found) or (found.id in ids and found.id not in lessons):
                 continue
             before = lessons.get(found.id, found)  # heard once more, as a night will find
-            lessons[found.id] = replace(before, experiences=tuple({*before.experiences, lived.id}))
+            lessons[found.id] = replace(before, experiences=tuple(dict.fromkeys((*before.experiences, lived.id))))
     every = list(lessons.values())
     return [lesson for lesson in newest(every, said_last(store, persona, every), settings) if lesson.status in due]
 
